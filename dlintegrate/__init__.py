@@ -1,0 +1,50 @@
+"""Classical dynamics at large time steps: integrators that learn what the step gets wrong."""
+
+from importlib import import_module
+
+__version__ = "0.1.0"
+
+#: Public name to the module that defines it; loaded on first use, so that
+#: ``import dlintegrate`` costs neither torch nor numba.
+_PUBLIC = {
+    "BlanesMoan4": "integrators",
+    "CorrectedIntegrator": "integrators",
+    "Corrector": "correctors",
+    "ElementaryDifferentialResidue": "correctors",
+    "HeisenbergLattice": "systems",
+    "ImplicitMidpoint": "integrators",
+    "Integrator": "integrators",
+    "LearnedComposition": "correctors",
+    "ResidueCorrector": "correctors",
+    "SublatticeComposition": "integrators",
+    "SuzukiTrotter2": "integrators",
+    "SuzukiTrotter4": "integrators",
+    "System": "systems",
+    "UNetResidue": "correctors",
+    "diagnose_sampling": "sampling",
+    "list_pretrained": "datasets",
+    "load": "persistence",
+    "load_pretrained": "datasets",
+    "open_trajectory": "integrators",
+    "park_temperatures": "sampling",
+    "sample_canonical": "sampling",
+    "save": "persistence",
+    "suggest_dt": "integrators",
+}
+_MODULES = (
+    "correctors", "datasets", "integrators", "metrics", "plotting", "sampling", "systems", "testing",
+)  # fmt: skip
+
+__all__ = sorted([*_PUBLIC, *_MODULES])  # noqa: PLE0605
+
+
+def __getattr__(name):
+    if name in _PUBLIC:
+        return getattr(import_module(f".{_PUBLIC[name]}", __name__), name)
+    if name in _MODULES:
+        return import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return [*__all__, "__version__"]

@@ -1,0 +1,1 @@
+"""Numba kernels and their torch twins: plain functions of arrays, no classes."""

@@ -1,0 +1,16 @@
+"""The one place where the compiler flags of the numba kernels are chosen."""
+
+import os
+
+import numba
+
+#: ``error_model="numpy"`` removes the division checks that would stop SIMD;
+#: ``contract`` allows fused multiply-adds and nothing that reorders a sum, so
+#: results do not depend on the number of threads or samples.
+#: The on-disk cache misses edits of imported files, hence off by default.
+kernel = numba.njit(
+    error_model="numpy",
+    fastmath={"contract", "nsz"},
+    nogil=True,
+    cache=os.environ.get("DLINTEGRATE_NUMBA_CACHE", "") == "1",
+)

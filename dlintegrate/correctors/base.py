@@ -1,0 +1,82 @@
+"""The interface of everything that learns."""
+
+from abc import ABC, abstractmethod
+
+from sklearn.base import BaseEstimator
+
+
+class Corrector(BaseEstimator, ABC):
+    """What is learned about a large step.
+
+    A corrector sees a base integrator, states ``X`` and the states ``Y`` one base
+    step later as the reference has them, and hands back an integrator that makes
+    the corrected step. Residues, forces, learned compositions and fields are all
+    the same to :class:`~dlintegrate.CorrectedIntegrator`.
+    Fitted attributes end in ``_``. ``__init__`` only stores.
+    """
+
+    @property
+    @abstractmethod
+    def local(self):
+        """Whether a fit on one lattice size serves every other."""
+
+    @abstractmethod
+    def fit(self, base, X, Y, *, device="cpu", random_state=None, progress=False):
+        """Learn from one-step labels.
+
+        Parameters
+        ----------
+        base : Integrator
+            The large step.
+        X, Y : ndarray, shape (n_samples, ...)
+            Validated states, and the reference states one ``base.dt`` later.
+        device : str, default "cpu"
+            Torch device of correctors that use one.
+        random_state : numpy.random.Generator, int or None
+        progress : bool, default False
+            Show a progress bar.
+
+        Returns
+        -------
+        self
+            With ``history_``, a dict of lists (one entry per epoch or iteration;
+            at least ``"loss"``).
+        """
+
+    @abstractmethod
+    def bind(self, base):
+        """Return the corrected step: an Integrator for the system and dt of ``base``."""
+
+    @abstractmethod
+    def guarantees(self, base):
+        """What the corrected step keeps to rounding, a frozenset (see Integrator)."""
+
+
+class ResidueCorrector(Corrector):
+    """A corrector whose output is added to the result of the base step.
+
+    The corrected state is ``normalize(after + residue(before, after))``
+    (Park 2022, Eq. 4.5); binding makes a :class:`ResidueStep`.
+    """
+
+    @abstractmethod
+    def residue(self, system, before, after):
+        """Estimate ``reference - after``.
+
+        Parameters
+        ----------
+        system : System
+            At the size of the states.
+        before, after : ndarray, shape (n_samples, ...)
+            States before and after the base step.
+
+        Returns
+        -------
+        ndarray, shape (n_samples, ...)
+        """
+
+    def bind(self, base):
+        """Return the step ``after + residue``."""
+        from ..integrators.residue import ResidueStep
+
+        return ResidueStep(base, self)

@@ -1,0 +1,1 @@
+"""The one simulation loop: frames, progress, writer, resume, health of each sample."""

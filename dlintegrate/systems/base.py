@@ -1,0 +1,89 @@
+"""The interface of every system."""
+
+from abc import ABC, abstractmethod
+
+from sklearn.base import BaseEstimator
+
+from ..states import like
+
+
+class System(BaseEstimator, ABC):
+    """Something with states, an energy and equations of motion.
+
+    A system holds parameters and no state. Sets of states are DataArrays (or
+    ndarrays) with axis 0 ``sample``; see :mod:`dlintegrate.states`.
+
+    Attributes
+    ----------
+    state_name : str
+        Name of the variable that holds the states in a trajectory.
+    state_dims : tuple of str
+        Dimensions of one state.
+    invariants : frozenset of str
+        What the exact dynamics conserves (``"norm"``, ``"energy"``,
+        ``"magnetization"``, ``"momentum"``).
+    symmetries : frozenset of str
+        What the exact dynamics commutes with (``"rotation"``, ``"translation"``,
+        ``"time_reversal"``).
+    """
+
+    state_name: str
+
+    @property
+    @abstractmethod
+    def state_dims(self):
+        """Dimensions of one state."""
+
+    @property
+    @abstractmethod
+    def invariants(self):
+        """Quantities that the exact dynamics conserves."""
+
+    @property
+    @abstractmethod
+    def symmetries(self):
+        """Transformations that the exact dynamics commutes with."""
+
+    @abstractmethod
+    def validate(self, states, name="samples"):
+        """Check states of this system and return them as an ndarray.
+
+        Raises
+        ------
+        ValueError, TypeError
+            With the parameter, the value and the remedy.
+        """
+
+    @abstractmethod
+    def matching(self, array):
+        """Return this system at the size of ``array``: itself, or a resized copy.
+
+        Parameters
+        ----------
+        array : ndarray, shape (n_samples, ...)
+        """
+
+    @abstractmethod
+    def energy(self, states):
+        """Total energy of each state, shape (n_samples,)."""
+
+    @abstractmethod
+    def observables(self, array):
+        """What a trajectory records beside the state.
+
+        Returns
+        -------
+        dict of str to (dims, ndarray)
+            Name to the dimensions after ``sample`` and the values, axis 0 ``sample``.
+        """
+
+    @abstractmethod
+    def healthy(self, array):
+        """Which states are possible at all, a boolean array of shape (n_samples,).
+
+        Explosions stay finite, so this checks physical bounds too.
+        """
+
+    def wrap(self, array, template):
+        """Return ``array`` as the user passed ``template``: DataArray or ndarray."""
+        return like(array, template, self.state_dims)

@@ -1,0 +1,210 @@
+"""The classical Heisenberg model on a periodic (hyper)cubic lattice."""
+
+import numbers
+
+import numpy as np
+
+from .._kernels import heisenberg as kernels
+from ..states import to_spins
+from .base import System
+
+
+class HeisenbergLattice(System):
+    """Classical Heisenberg spins with nearest-neighbour exchange.
+
+    ``H = -J Σ_<ij> S_i·S_j - B·Σ_i S_i`` with ``|S_i| = 1``, periodic boundaries,
+    each bond counted once. The spins precess: ``dS_i/dt = S_i × h_i`` with the
+    local field ``h_i = J Σ_j S_j + B`` (Park 2022, Eqs 2.14 and 3.2; the paper's
+    effective field is ``-h``). Reduced units: energy in J, time in 1/J, k_B = 1.
+
+    Parameters
+    ----------
+    shape : int or tuple of 1 to 3 ints, default (8, 8, 8)
+        Number of sites along each side, at least 3. An int means a cube.
+    J : float, default 1.0
+        Exchange; positive is ferromagnetic.
+    field : tuple of 3 floats, default (0, 0, 0)
+        Uniform external field B.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dlintegrate import HeisenbergLattice
+    >>> system = HeisenbergLattice(shape=4)
+    >>> up = np.zeros((1, 4, 4, 4, 3))
+    >>> up[..., 2] = 1.0
+    >>> system.energy(up)  # three bonds per site
+    array([-192.])
+    """
+
+    state_name = "spin"
+
+    def __init__(self, shape=(8, 8, 8), J=1.0, field=(0.0, 0.0, 0.0)):
+        self.shape = shape
+        self.J = J
+        self.field = field
+
+    @property
+    def lattice_shape(self):
+        """The sides as a tuple of 1 to 3 ints.
+
+        Raises
+        ------
+        ValueError
+            If a side is smaller than 3 or their number is not 1 to 3.
+        """
+        shape = self.shape
+        if isinstance(shape, numbers.Integral):
+            shape = (shape,) * 3
+        try:
+            sides = tuple(int(side) for side in shape)
+            valid = 1 <= len(sides) <= 3 and all(a == b for a, b in zip(sides, shape, strict=True))
+        except (TypeError, ValueError):
+            valid = False
+        if not valid:
+            raise ValueError(f"shape={self.shape!r}: expected an int (cube) or 1 to 3 ints")
+        if min(sides) < 3:
+            raise ValueError(
+                f"shape={self.shape!r}: sides must be at least 3 "
+                "(with periodic boundaries a side of 2 would count each bond twice)"
+            )
+        return sides
+
+    @property
+    def coupling(self):
+        """J as a checked float."""
+        if not (isinstance(self.J, numbers.Real) and np.isfinite(self.J)):
+            raise ValueError(f"J={self.J!r}: expected a finite number")
+        return float(self.J)
+
+    @property
+    def bias(self):
+        """B as a checked ndarray of shape (3,)."""
+        field = np.asarray(self.field, dtype=np.float64)
+        if field.shape != (3,) or not np.isfinite(field).all():
+            raise ValueError(f"field={self.field!r}: expected three finite numbers")
+        return field
+
+    @property
+    def n_sites(self):
+        """Number of spins."""
+        return int(np.prod(self.lattice_shape))
+
+    @property
+    def state_dims(self):
+        """``("x", "y", "z", "component")``, as many axes as the lattice has."""
+        return (*"xyz"[: len(self.lattice_shape)], "component")
+
+    @property
+    def max_field(self):
+        """Upper bound of the local field |h|."""
+        return 2 * len(self.lattice_shape) * abs(self.coupling) + float(np.linalg.norm(self.bias))
+
+    @property
+    def invariants(self):
+        """Norm and energy always; the total magnetisation without a field."""
+        kept = {"norm", "energy"}
+        return frozenset(kept if self.bias.any() else kept | {"magnetization"})
+
+    @property
+    def symmetries(self):
+        """Lattice translations and, without a field, rotations of all spins.
+
+        Reversing all spins *and* the field reverses time, so time reversal is
+        a symmetry too (of the flow: apply a step with -dt to go back).
+        """
+        kept = {"translation", "time_reversal"}
+        return frozenset(kept if self.bias.any() else kept | {"rotation"})
+
+    def matching(self, array):
+        """Return this system with the lattice sides of ``array``."""
+        sides = array.shape[1:-1]
+        if tuple(sides) == self.lattice_shape:
+            return self
+        if len(sides) != len(self.lattice_shape):
+            raise ValueError(
+                f"samples of shape {array.shape} have {len(sides)} lattice axes; "
+                f"the system has {len(self.lattice_shape)}: shape={self.shape!r}"
+            )
+        return type(self)(tuple(map(int, sides)), self.J, self.field)
+
+    def validate(self, states, name="samples"):
+        """Check spins and return them as a float64 ndarray.
+
+        Parameters
+        ----------
+        states : xarray.DataArray or array-like, shape (n_samples, *sides, 3)
+            Spins, of unit length to 1e-5; what is off by more than 1e-12 is normalised.
+
+        Raises
+        ------
+        ValueError
+            On a wrong shape, NaN, or spins off the unit sphere.
+        """
+        array = to_spins(states, self.state_dims, name)
+        if array.shape[1:-1] != self.lattice_shape:
+            raise ValueError(
+                f"{name} has lattice sides {array.shape[1:-1]}; "
+                f"the system has shape={self.lattice_shape}"
+            )
+        return array
+
+    def _cubic(self, array):
+        """View ``(n, *sides, 3)`` as a three-dimensional lattice with sides of 1."""
+        return array.reshape(len(array), *kernels.cubic_sides(array.shape[1:-1]), 3)
+
+    def local_field(self, states):
+        """Local field ``h_i = J Σ_j S_j + B = -∂H/∂S_i``.
+
+        Parameters
+        ----------
+        states : array-like, shape (n_samples, *sides, 3)
+
+        Returns
+        -------
+        like ``states``
+        """
+        array = self.validate(states)
+        out = np.empty_like(array)
+        kernels.local_field(self._cubic(array), self.coupling, self.bias, self._cubic(out))
+        return self.wrap(out, states)
+
+    def energy(self, states):
+        """Total energy H of each sample, in units of J.
+
+        Parameters
+        ----------
+        states : array-like, shape (n_samples, *sides, 3)
+
+        Returns
+        -------
+        ndarray, shape (n_samples,)
+        """
+        return kernels.energy(self._cubic(self.validate(states)), self.coupling, self.bias)
+
+    def magnetization(self, states):
+        """Total magnetisation ``M = Σ_i S_i`` of each sample.
+
+        Parameters
+        ----------
+        states : array-like, shape (n_samples, *sides, 3)
+
+        Returns
+        -------
+        ndarray, shape (n_samples, 3)
+        """
+        array = self.validate(states)
+        return array.reshape(len(array), -1, 3).sum(axis=1)
+
+    def observables(self, array):
+        """Energy and magnetisation of each sample."""
+        return {
+            "energy": ((), kernels.energy(self._cubic(array), self.coupling, self.bias)),
+            "magnetization": (("component",), array.reshape(len(array), -1, 3).sum(axis=1)),
+        }
+
+    def healthy(self, array):
+        """Finite and of unit length to 1e-6."""
+        flat = array.reshape(len(array), -1, 3)
+        norm2 = np.einsum("nsc,nsc->ns", flat, flat)
+        return (np.abs(norm2 - 1.0) < 2e-6).all(axis=1)
