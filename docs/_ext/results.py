@@ -1,0 +1,183 @@
+"""Tables made from ``benchmarks/results/*.json`` while the pages are built.
+
+No number in the documentation is typed by hand: a page names a result file and a
+place in it, and these directives print what stands there, with where it came from.
+A page whose file does not exist (yet) simply lacks that part.
+
+``{results} name``
+    A table of the list of records (or dict of records) at ``:path:``.
+``{if-results} name``
+    Its content is shown only if the file (and ``:path:``) exists.
+``{result}`name:path```
+    One number inside a sentence.
+"""
+
+import json
+from pathlib import Path
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.util.docutils import SphinxDirective, SphinxRole
+
+RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results"
+
+
+def load(name):
+    """The content of a result file, or None if there is none."""
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text()) if path.is_file() else None
+
+
+def lookup(tree, path):
+    """What stands at ``a/b/0/c`` in nested dicts and lists; None if nothing does."""
+    for key in filter(None, path.split("/")):
+        try:
+            tree = tree[int(key)] if isinstance(tree, list) else tree[key]
+        except (KeyError, IndexError, TypeError, ValueError):
+            return None
+    return tree
+
+
+def format_value(value):
+    """Three significant digits, and nothing for what is missing."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        if value != value:  # NaN
+            return "–"
+        if value == 0 or 1e-2 <= abs(value) < 1e5:
+            digits = max(0, 3 - len(str(int(abs(value))))) if abs(value) >= 1 else 3
+            text = f"{value:.{digits}f}"
+            return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
+        mantissa, exponent = f"{value:.1e}".split("e")
+        return f"{mantissa}e{int(exponent)}"
+    if isinstance(value, list):
+        return ", ".join(map(format_value, value))
+    return str(value)
+
+
+def as_records(tree, key_name):
+    """Turn a dict of dicts, a dict of numbers or a list of dicts into records."""
+    if isinstance(tree, list):
+        return [row if isinstance(row, dict) else {"value": row} for row in tree]
+    return [
+        {key_name: key, **(row if isinstance(row, dict) else {"value": row})}
+        for key, row in tree.items()
+    ]
+
+
+def flatten(record, prefix=""):
+    """Nested dicts become columns named ``outer inner``."""
+    flat = {}
+    for key, value in record.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, dict):
+            flat.update(flatten(value, f"{name} "))
+        else:
+            flat[name] = value
+    return flat
+
+
+class Results(SphinxDirective):
+    """A table of records of a result file."""
+
+    required_arguments = 1
+    option_spec = {  # noqa: RUF012
+        "path": directives.unchanged,
+        "key": directives.unchanged,
+        "columns": directives.unchanged,
+        "headers": directives.unchanged,
+        "where": directives.unchanged,
+    }
+
+    def run(self):
+        name = self.arguments[0]
+        content = load(name)
+        note_dependency(self.env, name)
+        tree = None if content is None else lookup(content["results"], self.options.get("path", ""))
+        if not tree:
+            return []
+        records = [flatten(r) for r in as_records(tree, self.options.get("key", "case"))]
+        records = [r for r in records if self.wanted(r)]
+        columns = split(self.options.get("columns")) or list(dict.fromkeys(k for r in records for k in r))
+        headers = split(self.options.get("headers")) or [c.replace("_", " ") for c in columns]
+        rows = [[format_value(r.get(c)) for c in columns] for r in records]
+        return [table(headers, rows), provenance(content["metadata"])]
+
+    def wanted(self, record):
+        conditions = (c.split("=") for c in split(self.options.get("where")))
+        return all(str(record.get(k.strip())) == v.strip() for k, v in conditions)
+
+
+def split(text):
+    """The parts of a comma-separated option."""
+    return [part.strip() for part in text.split(",")] if text else []
+
+
+def table(headers, rows):
+    """A docutils table."""
+    group = nodes.tgroup(cols=len(headers))
+    group += [nodes.colspec(colwidth=1) for _ in headers]
+    group += nodes.thead("", line(headers))
+    group += nodes.tbody("", *[line(row) for row in rows])
+    return nodes.table("", group, classes=["results"])
+
+
+def line(cells):
+    """A row of a table."""
+    return nodes.row("", *[nodes.entry("", nodes.paragraph(text=str(c))) for c in cells])
+
+
+def provenance(metadata):
+    """The command, machine, versions and date behind a table."""
+    versions = ", ".join(f"{k} {v}" for k, v in metadata.get("versions", {}).items() if v)
+    device = metadata.get("device") or metadata.get("cpu", "")
+    text = (
+        f"{metadata.get('command')} · {str(metadata.get('date'))[:10]} · "
+        f"{metadata.get('duration_seconds')} s on {device}, {metadata.get('cores')} cores · "
+        f"commit {metadata.get('commit')} · {versions} · seeds {metadata.get('seeds')}"
+    )
+    return nodes.paragraph(text=text, classes=["results-provenance"])
+
+
+class IfResults(SphinxDirective):
+    """Content that is shown only if a result exists."""
+
+    required_arguments = 1
+    has_content = True
+    option_spec = {"path": directives.unchanged, "absent": directives.flag}  # noqa: RUF012
+
+    def run(self):
+        name = self.arguments[0]
+        note_dependency(self.env, name)
+        content = load(name)
+        found = content is not None and lookup(content["results"], self.options.get("path", ""))
+        present = found is not None and found is not False
+        if present == ("absent" in self.options):
+            return []
+        return self.parse_content_to_nodes()
+
+
+class Result(SphinxRole):
+    """One number of a result file inside a sentence."""
+
+    def run(self):
+        name, _, path = self.text.partition(":")
+        note_dependency(self.env, name)
+        content = load(name)
+        value = None if content is None else lookup(content["results"], path)
+        return [nodes.Text(format_value(value))], []
+
+
+def note_dependency(env, name):
+    """Read the page again when the file changes."""
+    env.note_dependency(str(RESULTS / f"{name}.json"))
+
+
+def setup(app):
+    app.add_directive("results", Results)
+    app.add_directive("if-results", IfResults)
+    app.add_role("result", Result())
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

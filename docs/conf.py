@@ -1,0 +1,98 @@
+"""Sphinx configuration. The build needs no network: nothing is fetched, nothing linked in."""
+
+import os
+import sys
+import warnings
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE / "_ext"))
+
+# The gallery runs real simulations; on a shared machine one thread each is fair.
+os.environ.setdefault("TQDM_DISABLE", "1")
+
+import matplotlib
+
+matplotlib.use("agg")
+
+import dlintegrate
+
+project = "dlintegrate"
+copyright = "the dlintegrate developers"
+author = "the dlintegrate developers"
+version = release = dlintegrate.__version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.viewcode",
+    "numpydoc",
+    "myst_parser",
+    "sphinx_design",
+    "sphinx_copybutton",
+    "sphinx_gallery.gen_gallery",
+    "results",
+]
+source_suffix = {".rst": "restructuredtext", ".md": "markdown"}
+templates_path = ["_templates"]
+exclude_patterns = ["_build", "Thumbs.db", "gallery/*.py", "gallery/*.ipynb", "gallery/*.md5"]
+suppress_warnings = ["config.cache"]  # sphinx-gallery keeps functions in its configuration
+
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+
+autosummary_generate = True
+autodoc_typehints = "none"
+autodoc_member_order = "bysource"
+numpydoc_show_class_members = False
+numpydoc_xref_param_type = False
+numpydoc_validation_checks = {
+    "GL03", "GL05", "GL06", "GL07", "GL08", "PR01", "PR02", "PR03", "PR09", "RT03",
+    "SS01", "SS02", "SS03", "YD01",
+}  # fmt: skip
+numpydoc_validation_exclude = {r"\.__\w+__$"}
+
+sphinx_gallery_conf = {
+    "examples_dirs": str(HERE.parent / "examples"),
+    "gallery_dirs": "gallery",
+    "filename_pattern": r"plot_",
+    "within_subsection_order": "ExampleTitleSortKey",
+    "abort_on_example_error": True,
+    "only_warn_on_example_error": False,
+    "remove_config_comments": True,
+    "show_memory": False,
+    "show_signature": False,
+    "min_reported_time": 0,
+    "download_all_examples": False,
+    "copyfile_regex": r".*\.rst",
+    "matplotlib_animations": False,
+    "image_scrapers": ("matplotlib",),
+    "doc_module": ("dlintegrate",),
+    "reference_url": {"dlintegrate": None},
+    "backreferences_dir": "gallery/backreferences",
+    "nested_sections": False,
+}
+warnings.filterwarnings("ignore", message=".*non-interactive.*")
+
+html_theme = "pydata_sphinx_theme"
+html_title = "dlintegrate"
+html_static_path = ["_static"]
+html_css_files = ["custom.css"]
+html_show_sourcelink = False
+html_copy_source = False
+html_theme_options = {
+    "logo": {"text": "dlintegrate"},
+    "navbar_align": "left",
+    "navbar_end": ["theme-switcher"],
+    "header_links_before_dropdown": 6,
+    "show_prev_next": True,
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "show_toc_level": 2,
+}
+html_sidebars = {
+    "installation": [], "does_it_pay": [], "reproduction": [], "physics": [], "changelog": [],
+    "contributing": [],
+}  # fmt: skip

@@ -1,0 +1,61 @@
+"""What the README and the guide promise: their commands have the agreed form, their code runs."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text() if (ROOT / "README.md").exists() else ""
+GUIDE = sorted((ROOT / "docs" / "guide").glob("*.md"))
+
+DEMO = "python3 -m venv .venv && .venv/bin/pip install -q -c constraints.txt . && .venv/bin/dlintegrate demo"
+TEST = (
+    "python3 -m venv .venv && .venv/bin/pip install -q -c constraints.txt "
+    '-e ".[test]" && .venv/bin/pytest'
+)
+
+
+def code_blocks(text, language="python"):
+    """The fenced blocks of one language in a Markdown text."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("command", [DEMO, TEST])
+def test_each_command_of_the_readme_stands_there_once_on_one_line(command):
+    assert README.splitlines().count(command) == 1
+
+
+def test_the_gate_finds_the_same_test_command_that_the_readme_shows():
+    pattern = re.search(r"grep -E '([^']+)' README\.md", (ROOT / ".ci" / "run").read_text())
+    assert pattern, ".ci/run no longer reads its command from README.md"
+    found = [line for line in README.splitlines() if re.search(pattern.group(1), line)]
+    assert found == [TEST]
+
+
+def test_the_readme_example_has_at_most_fifteen_lines():
+    (example,) = code_blocks(README)
+    assert len([line for line in example.splitlines() if line.strip()]) <= 15
+
+
+def test_the_readme_example_runs_and_its_correction_pays(capsys):
+    (example,) = code_blocks(README)
+    exec(compile(example, "README.md", "exec"), {})
+    first, second = capsys.readouterr().out.split("\n")[:2]
+    bare, corrected = map(float, first.split())
+    assert corrected < bare / 30
+    assert float(second) < 1e-11
+
+
+@pytest.mark.parametrize("page", GUIDE, ids=lambda page: page.stem)
+def test_the_code_of_a_guide_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    namespace = {}
+    for number, block in enumerate(code_blocks(page.read_text()), start=1):
+        exec(compile(block, f"{page.name}, block {number}", "exec"), namespace)
+
+
+def test_the_version_has_an_entry_in_the_changelog():
+    import dlintegrate
+
+    assert f"## {dlintegrate.__version__}" in (ROOT / "CHANGELOG.md").read_text()
