@@ -49,6 +49,7 @@ def energy(spins, coupling, bias):
             xp = x + 1 if x + 1 < nx else 0
             for y in range(ny):
                 yp = y + 1 if y + 1 < ny else 0
+                row = 0.0  # summed by rows: keeps the rounding error of the total small
                 for z in range(nz):
                     zp = z + 1 if z + 1 < nz else 0
                     for c in range(3):
@@ -59,7 +60,8 @@ def energy(spins, coupling, bias):
                             h += s[x, yp, z, c]
                         if nz > 1:
                             h += s[x, y, zp, c]
-                        total -= s[x, y, z, c] * (coupling * h + bias[c])
+                        row -= s[x, y, z, c] * (coupling * h + bias[c])
+                total += row
         out[i] = total
     return out
 

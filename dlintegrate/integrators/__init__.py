@@ -2,13 +2,17 @@
 
 from .base import Integrator
 from .composition import BlanesMoan4, SublatticeComposition, SuzukiTrotter2, SuzukiTrotter4
+from .corrected import CorrectedIntegrator
 from .midpoint import ImplicitMidpoint
+from .trajectory_file import open_trajectory
 
 __all__ = [
     "BlanesMoan4",
+    "CorrectedIntegrator",
     "ImplicitMidpoint",
     "Integrator",
     "SublatticeComposition",
     "SuzukiTrotter2",
     "SuzukiTrotter4",
+    "open_trajectory",
 ]

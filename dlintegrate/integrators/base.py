@@ -67,6 +67,13 @@ class Integrator(BaseEstimator, ABC):
         """Return an unfitted copy of this integrator with another time step."""
         return clone(self).set_params(dt=dt)
 
+    def reverse(self):
+        """Return this integrator with the time step negated.
+
+        It undoes a step exactly if and only if the integrator is ``time_reversible``.
+        """
+        return self.with_dt(-self.checked_dt())
+
     def checked_dt(self):
         """The time step as a checked float (negative steps go back in time)."""
         dt = self.dt

@@ -1,1 +1,291 @@
 """The one simulation loop: frames, progress, writer, resume, health of each sample."""
+
+import json
+import numbers
+import os
+import time
+import warnings
+
+import numpy as np
+import xarray as xr
+
+from .. import __version__
+from ..persistence import encode, fingerprint
+from ..states import name_samples
+from .trajectory_file import TrajectoryFile, open_trajectory
+
+OK, FELL_BACK, FAILED = 0, 1, 2
+#: Frames are handed to the file in chunks of about this size or this age.
+CHUNK_BYTES = 8 * 2**20
+CHUNK_SECONDS = 5.0
+
+
+def simulate(integrator, initial, t_max, *, save_every, path, progress):
+    """See :meth:`Integrator.simulate`."""
+    system, array = integrator.validate(initial, "initial")
+    n_frames = _count_frames(integrator, t_max, save_every)
+    coords = _sample_coords(initial)
+    attrs = _attributes(integrator, system, save_every)
+    run = _Run(integrator, system, array, save_every)
+    if path is None:
+        recorder = _Memory(system, run, n_frames, coords, attrs)
+    else:
+        if os.path.exists(path):
+            raise FileExistsError(
+                f"path={os.fspath(path)!r} exists; delete it, or continue it with resume()"
+            )
+        frame = _frame_variables(system, run)
+        TrajectoryFile.create(path, system.state_dims, frame, coords, attrs, run.status)
+        recorder = _Stream(path)
+    _loop(run, recorder, n_frames, progress)
+    return recorder.dataset()
+
+
+def resume(integrator, path, t_max, *, progress):
+    """See :meth:`Integrator.resume`."""
+    with TrajectoryFile.open(path) as file:
+        attrs, last = file.attributes(), file.last_frame(integrator.system.state_name)
+    _check_same(integrator, attrs, path)
+    save_every = int(attrs["save_every"])
+    system = integrator.system.matching(last.state)
+    n_frames = _count_frames(integrator, t_max, save_every)
+    run = _Run(integrator, system, last.state, save_every)
+    run.frame = last.index
+    run.restore(last.status, last.failure_time)
+    recorder = _Stream(path)
+    _loop(run, recorder, n_frames, progress)
+    return recorder.dataset()
+
+
+class _Run:
+    """The state of a simulation: current frame, health of each sample."""
+
+    def __init__(self, integrator, system, array, save_every):
+        self.integrator, self.system = integrator, system
+        self.state = array
+        self.save_every = save_every
+        self.frame = 0
+        self.status = np.zeros(len(array), dtype=np.int8)
+        self.failure_time = np.full(len(array), np.nan)
+
+    @property
+    def time(self):
+        """Time of the current frame, by multiplication so that nothing accumulates."""
+        return self.frame * self.save_every * self.integrator.checked_dt()
+
+    def restore(self, status, failure_time):
+        """Take over from a file; failures noted after its last frame are met again."""
+        known = ~(np.abs(failure_time) > abs(self.time))
+        self.status = np.where(known, status, OK).astype(np.int8)
+        self.failure_time = np.where(known, failure_time, np.nan)
+
+    def advance(self):
+        """Go to the next frame. Samples that fail stay as they were; the rest go on."""
+        alive = self.status != FAILED
+        if alive.all():
+            new = self.integrator.advance(self.state, self.save_every)
+        elif alive.any():
+            new = self.state.copy()
+            new[alive] = self.integrator.advance(self.state[alive], self.save_every)
+        else:
+            new = self.state
+        self.frame += 1
+        failed = alive & ~self.system.healthy(new)
+        if failed.any():
+            if not failed.flags.writeable or new is self.state:
+                new = new.copy()
+            new[failed] = self.state[failed]
+            self.status[failed] = FAILED
+            self.failure_time[failed] = self.time
+        self.state = new
+
+
+def _loop(run, recorder, n_frames, progress):
+    from tqdm.auto import tqdm
+
+    bar = tqdm(
+        total=n_frames, initial=run.frame, desc=type(run.integrator).__name__, unit="frame",
+        disable=not progress,
+    )  # fmt: skip
+    try:
+        while run.frame < n_frames:
+            run.advance()
+            recorder.record(run)
+            bar.update()
+    finally:  # also on Ctrl-C: what was computed is written
+        bar.close()
+        recorder.finish(run)
+    failed = run.status == FAILED
+    if failed.any():
+        first = np.nanmin(np.abs(run.failure_time))
+        warnings.warn(
+            f"{name_samples(failed)} failed, the first at t = {first:.4g}, and stay frozen at "
+            "their last good frame; see status and failure_time, or use a smaller dt",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+
+
+def _frame_variables(system, run):
+    """What one frame records: name to (dims after sample, values)."""
+    return {
+        system.state_name: (system.state_dims, run.state),
+        **system.observables(run.state),
+    }
+
+
+class _Memory:
+    """Keep all frames."""
+
+    def __init__(self, system, run, n_frames, coords, attrs):
+        self.system, self.coords, self.attrs = system, coords, attrs
+        self.times = np.full(n_frames + 1, np.nan)
+        self.variables = {}
+        for name, (dims, values) in _frame_variables(system, run).items():
+            shape = (values.shape[0], n_frames + 1, *values.shape[1:])
+            self.variables[name] = (("sample", "time", *dims), np.empty(shape))
+        self.record(run)
+
+    def record(self, run):
+        self.times[run.frame] = run.time
+        for name, (_, values) in _frame_variables(self.system, run).items():
+            self.variables[name][1][:, run.frame] = values
+
+    def finish(self, run):
+        self.health = {
+            "status": ("sample", run.status),
+            "failure_time": ("sample", run.failure_time),
+        }
+
+    def dataset(self):
+        dataset = xr.Dataset(
+            {**self.variables, **self.health}, {"time": self.times, **self.coords}, self.attrs
+        )
+        return describe(dataset)
+
+
+class _Stream:
+    """Hand frames to the file in chunks; memory does not grow with the run."""
+
+    def __init__(self, path):
+        self.path = path
+        self.file = TrajectoryFile.open(path, append=True)
+        self.times, self.frames = [], []
+        self.bytes, self.written = 0, time.monotonic()
+
+    def record(self, run):
+        frame = {k: v for k, (_, v) in _frame_variables(run.system, run).items()}
+        self.times.append(run.time)
+        self.frames.append(frame)
+        self.bytes += sum(v.nbytes for v in frame.values())
+        if self.bytes > CHUNK_BYTES or time.monotonic() - self.written > CHUNK_SECONDS:
+            self.flush(run)
+
+    def flush(self, run):
+        if self.frames:
+            frames, times = self.frames, self.times
+            self.frames, self.times, self.bytes = [], [], 0
+            self.file.append(times, frames, run.status, run.failure_time)
+        self.written = time.monotonic()
+
+    def finish(self, run):
+        try:
+            self.flush(run)
+        finally:
+            self.file.close()
+
+    def dataset(self):
+        return open_trajectory(self.path)
+
+
+#: (long_name, units) of what a trajectory can hold.
+DESCRIPTIONS = {
+    "spin": ("spin direction", "1"),
+    "time": ("time", "1"),
+    "energy": ("total energy", "1"),
+    "magnetization": ("total magnetization", "1"),
+    "temperature": ("temperature the state was sampled at", "1"),
+    "failure_time": ("time of the first frame that a failed sample did not reach", "1"),
+}
+
+
+def describe(dataset):
+    """Add units, long names and the meaning of ``status``."""
+    for name, (long_name, units) in DESCRIPTIONS.items():
+        if name in dataset.variables:
+            dataset[name].attrs.update(long_name=long_name, units=units)
+    dataset["status"].attrs.update(STATUS_ATTRIBUTES)
+    return dataset
+
+
+STATUS_ATTRIBUTES = {
+    "long_name": "health of the sample",
+    "flag_values": np.array([OK, FELL_BACK, FAILED], dtype=np.int8),
+    "flag_meanings": "ok fell_back failed",
+}
+
+
+def _count_frames(integrator, t_max, save_every):
+    if not isinstance(save_every, numbers.Integral) or save_every < 1:
+        raise ValueError(f"save_every={save_every!r}: expected an int, 1 or more")
+    dt = integrator.checked_dt()
+    if not isinstance(t_max, numbers.Real) or not np.isfinite(t_max) or t_max / dt < 0:
+        raise ValueError(f"t_max={t_max!r}: expected a finite time with the sign of dt={dt}")
+    return round(t_max / (dt * save_every))
+
+
+def _sample_coords(initial):
+    if not isinstance(initial, xr.DataArray):
+        return {}
+    return {
+        name: ("sample", coord.values)
+        for name, coord in initial.coords.items()
+        if coord.dims == ("sample",) and coord.dtype.kind in "fiu"
+    }
+
+
+def _attributes(integrator, system, save_every):
+    return {
+        "Conventions": "CF-1.10",
+        "title": f"{type(system).__name__} integrated by {type(integrator).__name__}",
+        "dlintegrate_version": __version__,
+        "dt": integrator.checked_dt(),
+        "save_every": int(save_every),
+        "integrator": _parameters_json(integrator),
+        "system": _parameters_json(system),
+        "fingerprint": _fingerprint(integrator),
+    }
+
+
+def _parameters_json(estimator):
+    """Class and parameters for people and scripts to read; weights are left out."""
+
+    def short(tree):
+        if isinstance(tree, dict):
+            if "array" in tree:
+                return "array"
+            if "class" in tree:
+                return {"class": tree["class"], **{k: short(v) for k, v in tree["params"].items()}}
+            return short(next(iter(tree.values())))
+        return [short(v) for v in tree] if isinstance(tree, list) else tree
+
+    try:
+        return json.dumps(short(encode(estimator, {})))
+    except TypeError:
+        return json.dumps(repr(estimator))
+
+
+def _fingerprint(integrator):
+    try:
+        return fingerprint(integrator)
+    except TypeError:  # a class of the user's that holds something else
+        return "unknown"
+
+
+def _check_same(integrator, attrs, path):
+    ours, theirs = _fingerprint(integrator), attrs.get("fingerprint", "unknown")
+    if ours != theirs and "unknown" not in (ours, theirs):
+        raise ValueError(
+            f"{os.fspath(path)} was written by another integrator: {attrs.get('integrator')}; "
+            f"this one is {_parameters_json(integrator)}. Resume with the one that started it"
+        )

@@ -64,6 +64,22 @@ class System(BaseEstimator, ABC):
         """
 
     @abstractmethod
+    def random_states(self, n_samples, random_state=None, order=0.0):
+        """Draw states for tests and first steps; *not* from a thermal ensemble.
+
+        Parameters
+        ----------
+        n_samples : int
+        random_state : int, Generator or None
+        order : float, default 0
+            0 is complete disorder, larger values approach a ground state.
+
+        Returns
+        -------
+        ndarray, shape (n_samples, ...)
+        """
+
+    @abstractmethod
     def energy(self, states):
         """Total energy of each state, shape (n_samples,)."""
 
@@ -76,6 +92,16 @@ class System(BaseEstimator, ABC):
         dict of str to (dims, ndarray)
             Name to the dimensions after ``sample`` and the values, axis 0 ``sample``.
         """
+
+    def project(self, array, before, quantities, elapsed):
+        """Restore conserved ``quantities`` of ``before`` in ``array``; see the systems.
+
+        Raises
+        ------
+        NotImplementedError
+            If the system has no such projection.
+        """
+        raise NotImplementedError(f"{type(self).__name__} cannot project onto {quantities}")
 
     @abstractmethod
     def healthy(self, array):

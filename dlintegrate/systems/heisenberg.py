@@ -5,6 +5,7 @@ import numbers
 import numpy as np
 
 from .._kernels import heisenberg as kernels
+from .._kernels import projection
 from ..states import to_spins
 from .base import System
 
@@ -149,6 +150,14 @@ class HeisenbergLattice(System):
             )
         return array
 
+    def random_states(self, n_samples, random_state=None, order=0.0):
+        """Random spins about a random common direction; see :meth:`System.random_states`."""
+        rng = np.random.default_rng(random_state)
+        spins = rng.normal(size=(n_samples, *self.lattice_shape, 3))
+        common = rng.normal(size=3)
+        spins += order * common / np.linalg.norm(common)
+        return spins / np.linalg.norm(spins, axis=-1, keepdims=True)
+
     def _cubic(self, array):
         """View ``(n, *sides, 3)`` as a three-dimensional lattice with sides of 1."""
         return array.reshape(len(array), *kernels.cubic_sides(array.shape[1:-1]), 3)
@@ -203,8 +212,50 @@ class HeisenbergLattice(System):
             "magnetization": (("component",), array.reshape(len(array), -1, 3).sum(axis=1)),
         }
 
+    def project(self, array, before, quantities, elapsed):
+        """Restore energy or magnetisation exactly by small moves in the tangent planes.
+
+        A Newton solve per sample for the multipliers of the gradients. With a
+        field the target magnetisation is the one before, turned about the field
+        by the exact Larmor precession ``dM/dt = M × B``.
+
+        Parameters
+        ----------
+        array : ndarray, shape (n_samples, *sides, 3)
+            Not modified.
+        before : ndarray, like ``array``
+            States whose values are to be kept.
+        quantities : collection of str
+            Out of ``"energy"`` and ``"magnetization"``.
+        elapsed : float
+            Time between the two.
+
+        Returns
+        -------
+        ndarray, like ``array``
+            Samples that do not converge are NaN.
+        """
+        result = np.array(array, order="C")
+        used = np.array(["energy" in quantities, *["magnetization" in quantities] * 3])
+        targets = projection.measure(self._cubic(before), self.coupling, self.bias)
+        if self.bias.any():
+            targets[:, 1:] = _precess(targets[:, 1:], self.bias, elapsed)
+        projection.project(
+            self._cubic(result), targets, used, self.coupling, self.bias,
+            max_iterations=20, tolerance=1e-13,
+        )  # fmt: skip
+        return result
+
     def healthy(self, array):
         """Finite and of unit length to 1e-6."""
         flat = array.reshape(len(array), -1, 3)
         norm2 = np.einsum("nsc,nsc->ns", flat, flat)
         return (np.abs(norm2 - 1.0) < 2e-6).all(axis=1)
+
+
+def _precess(vectors, field, time):
+    """Turn vectors (n, 3) as dM/dt = M × B does in ``time``."""
+    strength = np.linalg.norm(field)
+    axis, angle = field / strength, strength * time
+    along = (vectors @ axis)[:, None] * axis
+    return along + np.cos(angle) * (vectors - along) + np.sin(angle) * np.cross(vectors, axis)

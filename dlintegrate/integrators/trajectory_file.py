@@ -1,0 +1,207 @@
+"""Trajectories on disk: an append-only netCDF file that survives a kill at any moment.
+
+Why the CDF-5 layout of netCDF and not the HDF5 one: a CDF-5 file is a header and
+a sequence of records, one per frame. Appending never touches what was written,
+and the number of valid records is one field of the header that is updated after
+the data. An HDF5 file rearranges its internal trees as it grows and is lost if the
+process dies at the wrong moment. The price: ``time`` is the first dimension in the
+file; :func:`open_trajectory` gives the usual order.
+"""
+
+import os
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from ..persistence import replacing
+
+_FORMAT = "NETCDF3_64BIT_DATA"
+
+
+class LastFrame(NamedTuple):
+    """Where a file ends: frame index, state, and the health of each sample."""
+
+    index: int
+    state: np.ndarray
+    status: np.ndarray
+    failure_time: np.ndarray
+
+
+class TrajectoryFile:
+    """An open trajectory; use :meth:`create` and :meth:`open`."""
+
+    def __init__(self, dataset, path):
+        self.nc, self.path = dataset, os.fspath(path)
+
+    @classmethod
+    def create(cls, path, state_dims, frame, coords, attrs, status):
+        """Write a file that holds frame 0; it appears at ``path`` complete or not at all.
+
+        Parameters
+        ----------
+        path : str or path-like
+        state_dims : tuple of str
+        frame : dict of str to (dims, ndarray)
+            The variables of a frame, axis 0 ``sample``.
+        coords : dict of str to (dims, ndarray)
+            Coordinates of the samples.
+        attrs : dict
+            Strings and numbers.
+        status : ndarray, shape (n_samples,)
+        """
+        import netCDF4
+
+        from .simulation import DESCRIPTIONS, STATUS_ATTRIBUTES
+
+        def define(name, dtype, dims):
+            variable = nc.createVariable(name, dtype, dims)
+            if name in DESCRIPTIONS:
+                variable.long_name, variable.units = DESCRIPTIONS[name]
+            return variable
+
+        with replacing(path) as temporary:
+            nc = netCDF4.Dataset(temporary, "w", format=_FORMAT)
+            with cls(nc, path) as file, _clear_errors(file):
+                nc.set_fill_off()
+                nc.setncatts(attrs)
+                nc.createDimension("time", None)
+                nc.createDimension("sample", len(status))
+                for dims, values in frame.values():
+                    for dim, size in zip(dims, values.shape[1:], strict=True):
+                        if dim not in nc.dimensions:
+                            nc.createDimension(dim, size)
+                define("time", "f8", ("time",))
+                for name, (dims, _) in frame.items():
+                    variable = define(name, "f8", ("time", "sample", *dims))
+                    if coords:  # CF: tells readers which variables are coordinates
+                        variable.coordinates = " ".join(coords)
+                for name, (dims, values) in coords.items():
+                    define(name, values.dtype, dims)[:] = values
+                define("status", "i1", ("sample",)).setncatts(STATUS_ATTRIBUTES)
+                define("failure_time", "f8", ("sample",))
+            with cls.open(temporary, append=True) as file:
+                file.path = os.fspath(path)
+                file.append(
+                    [0.0], [{name: values for name, (_, values) in frame.items()}],
+                    status, np.full(len(status), np.nan),
+                )  # fmt: skip
+
+    @classmethod
+    def open(cls, path, append=False):
+        """Open a file for reading, or for appending.
+
+        Raises
+        ------
+        OSError
+            If it is missing or not a trajectory.
+        """
+        import netCDF4
+
+        with open(path, "rb"):
+            pass  # a missing file is an OSError that names it
+        try:
+            nc = netCDF4.Dataset(os.fspath(path), "a" if append else "r")
+        except (OSError, RuntimeError) as error:
+            raise OSError(f"{os.fspath(path)} is not a readable netCDF file: {error}") from None
+        if "time" not in nc.dimensions or "status" not in nc.variables:
+            nc.close()
+            raise OSError(f"{os.fspath(path)} is not a trajectory written by dlintegrate")
+        nc.set_auto_mask(False)
+        if append:
+            nc.set_fill_off()
+        return cls(nc, path)
+
+    def append(self, times, frames, status, failure_time):
+        """Add frames, then count them in, then return: everything is on its way to disk.
+
+        Parameters
+        ----------
+        times : list of float
+        frames : list of dict of str to ndarray
+        status, failure_time : ndarray, shape (n_samples,)
+        """
+        start = len(self.nc.dimensions["time"])
+        stop = start + len(times)
+        with _clear_errors(self):
+            for name in frames[0]:
+                self.nc[name][start:stop] = np.stack([frame[name] for frame in frames])
+            self.nc["time"][start:stop] = times
+            self.nc["status"][:] = status
+            self.nc["failure_time"][:] = failure_time
+            self.nc.sync()
+
+    def attributes(self):
+        """The global attributes as a dict."""
+        return {name: self.nc.getncattr(name) for name in self.nc.ncattrs()}
+
+    def last_frame(self, state_name):
+        """The state to continue from."""
+        index = len(self.nc.dimensions["time"]) - 1
+        return LastFrame(
+            index,
+            np.ascontiguousarray(self.nc[state_name][index], dtype=np.float64),
+            np.array(self.nc["status"][:]),
+            np.array(self.nc["failure_time"][:]),
+        )
+
+    def close(self):
+        """Close the file, if it is open."""
+        if self.nc.isopen():
+            with _clear_errors(self):
+                self.nc.close()
+
+    def abandon(self):
+        """Give the file up after an error, leaving what is on disk as it is.
+
+        Closing would try once more to write, and could count in records whose
+        data never arrived; and netCDF4 would close a second time, and crash,
+        when the object is collected.
+        """
+        self.nc._isopen = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+class _clear_errors:
+    """Turn what the netCDF library raises on a full disk into one clear message."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, _):
+        if kind is not None and issubclass(kind, OSError | RuntimeError):
+            self.file.abandon()
+            raise OSError(
+                f"cannot write the trajectory {self.file.path} ({error}). Complete frames "
+                "written before are kept; free some space, then call resume()"
+            ) from error
+
+
+def open_trajectory(path):
+    """Open a trajectory file; variables are read when they are used.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Written by ``simulate(path=…)``, finished, running or killed.
+
+    Returns
+    -------
+    xarray.Dataset
+        With dimensions ``("sample", "time", ...)``.
+
+    Raises
+    ------
+    OSError
+        If the file is missing or not a netCDF file.
+    """
+    dataset = xr.open_dataset(os.fspath(path), engine="netcdf4", decode_times=False)
+    return dataset.transpose("sample", "time", ...)

@@ -1,0 +1,224 @@
+"""Files of fitted objects that execute nothing when they are read.
+
+One safetensors file: arrays as tensors, everything else as JSON in its header.
+joblib works too (and is pickle: load such files only from people you trust).
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+import warnings
+from importlib import import_module
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from . import __version__
+
+_FORMAT = 1
+#: Where classes that a file may name are looked up; nothing else is ever imported.
+_REGISTRIES = (".systems", ".integrators", ".integrators.residue", ".correctors")
+
+
+def encode(value, arrays):
+    """Turn a parameter or a fitted attribute into JSON, moving arrays into ``arrays``.
+
+    Parameters
+    ----------
+    value : None, bool, int, float, str, list, tuple, dict, ndarray or estimator
+    arrays : dict of str to ndarray
+        Filled.
+
+    Raises
+    ------
+    TypeError
+        For anything else.
+    """
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        if value.dtype.hasobject:
+            raise TypeError("arrays of Python objects cannot be saved")
+        key = f"a{len(arrays)}"
+        arrays[key] = value
+        return {"array": key}
+    if isinstance(value, list | tuple | frozenset | set):
+        kind = "list" if isinstance(value, list) else "tuple"
+        items = sorted(value) if isinstance(value, frozenset | set) else value
+        return {kind: [encode(v, arrays) for v in items]}
+    if isinstance(value, dict):
+        return {"dict": [[encode(k, arrays), encode(v, arrays)] for k, v in value.items()]}
+    if isinstance(value, BaseEstimator):
+        fitted = {k: v for k, v in _state(value).items() if k not in value.get_params(deep=False)}
+        return {
+            "class": type(value).__name__,
+            "params": {k: encode(v, arrays) for k, v in value.get_params(deep=False).items()},
+            "fitted": {k: encode(v, arrays) for k, v in fitted.items()},
+        }
+    raise TypeError(f"{type(value).__name__} cannot be saved without pickle; use joblib.dump")
+
+
+def _state(estimator):
+    state = estimator.__getstate__()
+    return {k: v for k, v in (state or {}).items() if k != "_dlintegrate_version"}
+
+
+def decode(tree, arrays, classes):
+    """Inverse of :func:`encode`; ``classes`` maps the names that may be built."""
+    if not isinstance(tree, dict):
+        return tree
+    if "array" in tree:
+        return arrays[tree["array"]]
+    if "list" in tree:
+        return [decode(v, arrays, classes) for v in tree["list"]]
+    if "tuple" in tree:
+        return tuple(decode(v, arrays, classes) for v in tree["tuple"])
+    if "dict" in tree:
+        return {decode(k, arrays, classes): decode(v, arrays, classes) for k, v in tree["dict"]}
+    if tree["class"] not in classes:
+        raise ValueError(
+            f"the file holds a {tree['class']}, which is not part of dlintegrate; "
+            f"pass it: load(path, classes=[{tree['class']}])"
+        )
+    built = classes[tree["class"]](
+        **{k: decode(v, arrays, classes) for k, v in tree["params"].items()}
+    )
+    for name, value in tree["fitted"].items():
+        setattr(built, name, decode(value, arrays, classes))
+    return built
+
+
+def fingerprint(estimator):
+    """Digest of all parameters and fitted arrays: equal if and only if the steps are.
+
+    Raises
+    ------
+    TypeError
+        If a parameter cannot be encoded.
+    """
+    arrays = {}
+    digest = hashlib.sha256(json.dumps(encode(estimator, arrays), sort_keys=True).encode())
+    for key in sorted(arrays):
+        array = np.ascontiguousarray(arrays[key])
+        digest.update(f"{key}{array.dtype}{array.shape}".encode() + array.tobytes())
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def replacing(path):
+    """Yield a temporary path that becomes ``path`` only if the block succeeds."""
+    path = os.fspath(path)
+    folder = os.path.dirname(os.path.abspath(path))
+    handle, temporary = tempfile.mkstemp(dir=folder, prefix=".dlintegrate-", suffix=".part")
+    os.close(handle)
+    try:
+        yield temporary
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+
+
+def save(estimator, path):
+    """Write a system, integrator or corrector, fitted or not, to one file.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Weights are stored as arrays, so the file does not depend on a device.
+    path : str or path-like
+        By convention ``*.safetensors``. Replaced in one piece, never half written.
+
+    Raises
+    ------
+    TypeError
+        If a parameter is neither plain data nor an estimator.
+    OSError
+        If the file cannot be written.
+    """
+    from safetensors.numpy import save_file
+
+    arrays = {}
+    header = {"format": _FORMAT, "version": __version__, "object": encode(estimator, arrays)}
+    tensors = {k: np.ascontiguousarray(v) for k, v in arrays.items()}
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, metadata={"dlintegrate": json.dumps(header)})
+
+
+def load(path, classes=()):
+    """Read what :func:`save` wrote. Nothing in the file is executed.
+
+    Parameters
+    ----------
+    path : str or path-like
+    classes : sequence of classes, optional
+        Classes of your own that the file may name.
+
+    Returns
+    -------
+    estimator
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, not ours, or names an unknown class.
+    OSError
+        If it cannot be read.
+
+    Warns
+    -----
+    UserWarning
+        If another version of dlintegrate wrote it.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    known = {cls.__name__: cls for cls in classes}
+    for module in _REGISTRIES:
+        module = import_module(module, __package__)
+        for cls in vars(module).values():
+            if isinstance(cls, type) and issubclass(cls, BaseEstimator):
+                known.setdefault(cls.__name__, cls)
+    with open(path, "rb"):
+        pass  # a missing file is an OSError that names it
+    try:
+        with safe_open(os.fspath(path), framework="numpy") as file:
+            header = json.loads(file.metadata()["dlintegrate"])
+            arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        tree, version = header["object"], header["version"]
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{os.fspath(path)} is not a complete dlintegrate file ({error}); write it again"
+        ) from None
+    warn_version(version)
+    return decode(tree, arrays, known)
+
+
+def warn_version(version):
+    """Warn if ``version`` is not the installed one."""
+    if version != __version__:
+        warnings.warn(
+            f"written by dlintegrate {version}, read by {__version__}; "
+            "check the one-step error before you rely on it",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+class VersionedState:
+    """Pickle support: the state carries the version, another version warns."""
+
+    def __getstate__(self):
+        return {**super().__getstate__(), "_dlintegrate_version": __version__}
+
+    def __setstate__(self, state):
+        state = dict(state)
+        warn_version(state.pop("_dlintegrate_version", "unknown"))
+        super().__setstate__(state)

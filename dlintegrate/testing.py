@@ -1,0 +1,262 @@
+"""Check that an integrator keeps what it declares; for our classes and for yours."""
+
+import inspect
+
+import numpy as np
+import xarray as xr
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sklearn.base import clone
+
+#: Largest relative deviation that still counts as rounding.
+ROUNDING = 1e-11
+#: Largest defect of a Jacobian taken by finite differences.
+JACOBIAN_TOLERANCE = 1e-6
+
+
+def check_integrator(integrator, *, max_examples=10, n_steps=3):
+    """Test the interface of an integrator and every guarantee it declares.
+
+    The states are random (disordered to nearly ordered) and drawn by hypothesis,
+    which reports the smallest failing case.
+
+    Parameters
+    ----------
+    integrator : Integrator
+        Fitted, if it has to be. Its system should be small: some tens of spins.
+    max_examples : int, default 10
+        States drawn per property.
+    n_steps : int, default 3
+        Steps per check.
+
+    Raises
+    ------
+    AssertionError
+        With the property that does not hold.
+
+    Examples
+    --------
+    >>> from dlintegrate import HeisenbergLattice, SuzukiTrotter2
+    >>> from dlintegrate.testing import check_integrator
+    >>> check_integrator(SuzukiTrotter2(HeisenbergLattice(shape=(4, 4)), dt=0.1), max_examples=3)
+    """
+    unknown = integrator.guarantees - set(GUARANTEES)
+    assert not unknown, f"guarantees {sorted(unknown)} are not known; known: {sorted(GUARANTEES)}"
+    checks = [*INTERFACE, *(GUARANTEES[name] for name in sorted(integrator.guarantees))]
+
+    for check in checks:
+        _holds(check, integrator, max_examples, n_steps)
+
+
+def _holds(check, integrator, max_examples, n_steps):
+    """Run one check on states drawn by hypothesis."""
+
+    @settings(
+        max_examples=max_examples, deadline=None, database=None, derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(seed=st.integers(0, 2**32 - 1), order=st.floats(0.0, 5.0))
+    def property_holds(seed, order):
+        rng = np.random.default_rng(seed)
+        check(integrator, integrator.system.random_states(3, rng, order), n_steps, rng)
+
+    property_holds()
+
+
+def _close(actual, expected, what, tolerance=ROUNDING):
+    scale = max(1.0, float(np.abs(expected).max()))
+    error = float(np.abs(actual - expected).max())
+    assert error <= tolerance * scale, f"{what}: off by {error:.3g} (allowed {tolerance * scale:.3g})"
+
+
+# What every integrator owes its caller --------------------------------------------------
+
+
+def _init_only_stores(integrator, states, n_steps, rng):
+    twin = clone(integrator)
+    for name in inspect.signature(type(integrator).__init__).parameters:
+        if name != "self":
+            value = getattr(integrator, name)
+            assert value is getattr(integrator, name), f"{name} changes when it is read"
+            assert hasattr(twin, name), f"__init__ does not store {name}"
+
+
+def _input_is_not_modified(integrator, states, n_steps, rng):
+    before = states.copy()
+    before.flags.writeable = False
+    result = integrator.step(before, n_steps)
+    assert (before == states).all(), "step modifies its input"
+    assert result.shape == states.shape and result.dtype == np.float64
+    assert not np.shares_memory(result, before), "step returns a view of its input"
+    assert (integrator.step(states, 0) == states).all(), "step(states, 0) changes the states"
+
+
+def _deterministic(integrator, states, n_steps, rng):
+    first, second = (integrator.step(states, n_steps) for _ in range(2))
+    assert (first == second).all(), "two identical calls differ"
+
+
+def _batch_independent(integrator, states, n_steps, rng):
+    together = integrator.step(states, n_steps)
+    alone = np.concatenate([integrator.step(s[None], n_steps) for s in states])
+    _close(together, alone, "a sample depends on the batch it is in", _batch_tolerance(integrator))
+    flipped = integrator.step(states[::-1].copy(), n_steps)[::-1]
+    _close(together, flipped, "samples depend on their order", _batch_tolerance(integrator))
+
+
+def _batch_tolerance(integrator):
+    """Networks run in float32 and their sums are split differently for other batches."""
+    return getattr(integrator, "batch_tolerance", 0.0)
+
+
+def _steps_compose(integrator, states, n_steps, rng):
+    one_by_one = states
+    for _ in range(n_steps):
+        one_by_one = integrator.step(one_by_one)
+    tolerance = max(ROUNDING, 10 * _batch_tolerance(integrator))
+    _close(integrator.step(states, n_steps), one_by_one, "n steps are not n times a step", tolerance)
+
+
+def _labels_travel(integrator, states, n_steps, rng):
+    dims = ("sample", *integrator.system.state_dims)
+    labelled = xr.DataArray(states, dims=dims, coords={"temperature": ("sample", rng.random(3))})
+    result = integrator.step(labelled.transpose(*dims[::-1]))
+    assert result.dims == dims and (result.temperature == labelled.temperature).all()
+    _close(result.values, integrator.step(states), "DataArray and ndarray differ", 0.0)
+
+
+def _bad_states_are_refused(integrator, states, n_steps, rng):
+    states = states.copy()
+    states[1].flat[0] = np.nan
+    try:
+        integrator.step(states)
+    except ValueError as error:
+        assert "sample 1" in str(error), f"the message does not name the sample: {error}"
+    else:
+        raise AssertionError("a NaN in the input is not refused")
+
+
+INTERFACE = (
+    _init_only_stores,
+    _input_is_not_modified,
+    _deterministic,
+    _batch_independent,
+    _steps_compose,
+    _labels_travel,
+    _bad_states_are_refused,
+)
+
+
+# What an integrator may declare ---------------------------------------------------------
+
+
+def _keeps_norm(integrator, states, n_steps, rng):
+    result = integrator.step(states, n_steps)
+    _close(np.linalg.norm(result, axis=-1), np.ones(1), "norm is not kept")
+
+
+def _keeps_observable(name):
+    def check(integrator, states, n_steps, rng):
+        system = integrator.system
+        result = integrator.step(states, n_steps)
+        before, after = (system.observables(s)[name][1] for s in (states, result))
+        scale = np.prod(states.shape[1:-1])  # extensive quantities round as their sums do
+        _close(after / scale, before / scale, f"{name} is not kept")
+
+    return check
+
+
+def _time_reversible(integrator, states, n_steps, rng):
+    there = integrator.step(states, n_steps)
+    back = integrator.reverse().step(there, n_steps)
+    _close(back, states, "a step back does not undo a step")
+
+
+def _rotation_equivariant(integrator, states, n_steps, rng):
+    rotation = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+    rotation *= np.sign(np.linalg.det(rotation))
+    rotated = integrator.step(states @ rotation.T, n_steps)
+    _close(rotated, integrator.step(states, n_steps) @ rotation.T, "not rotation-equivariant")
+
+
+def _shifted(even):
+    def check(integrator, states, n_steps, rng):
+        axes = tuple(range(1, states.ndim - 1))
+        shift = rng.integers(0, 8, size=len(axes))
+        if even and shift.sum() % 2:
+            shift[0] += 1
+        shifted = integrator.step(np.roll(states, shift, axes), n_steps)
+        expected = np.roll(integrator.step(states, n_steps), shift, axes)
+        _close(shifted, expected, f"not equivariant under the translation {tuple(shift)}")
+
+    return check
+
+
+def _jacobian(integrator, state, epsilon=1e-5):
+    """Jacobian of one step between tangent spaces, by central differences.
+
+    Returns
+    -------
+    jacobian : (d, d), image, and the orthonormal bases (d, n_spins, 3) at both ends
+    """
+    image = integrator.step(state[None])[0]
+    basis, image_basis = _tangent_basis(state), _tangent_basis(image)
+    moved = np.concatenate([state + epsilon * basis, state - epsilon * basis])
+    moved /= np.linalg.norm(moved, axis=-1, keepdims=True)
+    plus, minus = np.split(integrator.step(moved), 2)
+    derivative = (plus - minus) / (2 * epsilon)
+    d = len(basis)
+    return image_basis.reshape(d, -1) @ derivative.reshape(d, -1).T, image, basis, image_basis
+
+
+def _tangent_basis(state):
+    """Two unit vectors per spin, orthogonal to it; shape (2 n_spins, *state.shape)."""
+    spins = state.reshape(-1, 3)
+    n = len(spins)
+    smallest = np.eye(3)[np.abs(spins).argmin(axis=1)]
+    u = np.cross(spins, smallest)
+    u /= np.linalg.norm(u, axis=1, keepdims=True)
+    basis = np.zeros((2 * n, n, 3))
+    basis[np.arange(n), np.arange(n)] = u
+    basis[n + np.arange(n), np.arange(n)] = np.cross(spins, u)
+    return basis.reshape(2 * n, *state.shape)
+
+
+def _area_form(state, basis):
+    """The symplectic form Σ S·(u × v) in a tangent basis."""
+    flat = basis.reshape(len(basis), -1, 3)
+    turned = np.cross(state.reshape(-1, 3)[None], flat).reshape(len(basis), -1)
+    return flat.reshape(len(basis), -1) @ turned.T
+
+
+def _one_small_state(integrator, states):
+    assert states[0].size <= 600, (
+        "declaring symplectic or volume_preserving is checked by finite differences; "
+        "give check_integrator a system of at most 200 spins"
+    )
+    return states[0]
+
+
+def _symplectic(integrator, states, n_steps, rng):
+    state = _one_small_state(integrator, states)
+    jacobian, image, basis, image_basis = _jacobian(integrator, state)
+    pulled_back = jacobian.T @ _area_form(image, image_basis) @ jacobian
+    _close(pulled_back, _area_form(state, basis), "not symplectic", JACOBIAN_TOLERANCE)
+
+
+def _volume_preserving(integrator, states, n_steps, rng):
+    jacobian = _jacobian(integrator, _one_small_state(integrator, states))[0]
+    _close(np.abs(np.linalg.det(jacobian)), 1.0, "not volume-preserving", JACOBIAN_TOLERANCE)
+
+
+GUARANTEES = {
+    "norm": _keeps_norm,
+    "energy": _keeps_observable("energy"),
+    "magnetization": _keeps_observable("magnetization"),
+    "time_reversible": _time_reversible,
+    "rotation_equivariant": _rotation_equivariant,
+    "translation_equivariant": _shifted(even=False),
+    "even_translation_equivariant": _shifted(even=True),
+    "symplectic": _symplectic,
+    "volume_preserving": _volume_preserving,
+}
