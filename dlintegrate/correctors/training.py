@@ -1,0 +1,398 @@
+"""The one training loop of everything that learns by stochastic gradient descent."""
+
+import hashlib
+import math
+import os
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .._device import resolve_device
+from ..persistence import replacing
+
+_FORMAT = 1
+_WARM_UP = 0.02  #: share of a cosine schedule in which the rate rises from zero
+_PLATEAU_FACTOR, _PLATEAU_EPOCHS = 0.5, 5
+
+
+def train(
+    module, tensors, loss_fn, *, learning_rate=1e-3, batch_size=64, epochs=100,
+    validation_fraction=0.1, patience=None, scheduler="cosine", max_gradient_norm=None,
+    bf16=False, augment=None, checkpoint=None, resume=True, max_seconds=None,
+    random_state=None, device="cpu", progress=False,
+):  # fmt: skip
+    """Minimise a loss over samples with Adam; the module ends with its best weights.
+
+    All samples go to the device once. With a ``checkpoint``, a run that is
+    interrupted or killed continues where its last epoch ended, bit for bit as if
+    it had never stopped (on the same device and number of threads).
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Trained in place; left on ``device`` in evaluation mode.
+    tensors : dict of str to torch.Tensor
+        The data, axis 0 ``sample``.
+    loss_fn : callable
+        ``loss_fn(module, batch)``, with ``batch`` a dict like ``tensors``: the
+        mean loss per sample, a scalar tensor.
+    learning_rate : float, default 1e-3
+        Largest rate of the schedule.
+    batch_size, epochs : int
+        ``epochs`` counts from the very start, also in a resumed run.
+    validation_fraction : float, default 0.1
+        Share of the samples kept aside to choose the best weights; with 0 the
+        training loss chooses.
+    patience : int, optional
+        Stop after this many epochs without improvement.
+    scheduler : {"cosine", "plateau", None}, default "cosine"
+        Cosine to zero over ``epochs`` (or ``max_seconds``), or halve after 5
+        epochs without improvement, or a constant rate.
+    max_gradient_norm : float, optional
+        Clip the norm of the gradient.
+    bf16 : bool, default False
+        Train in mixed precision (validation stays in float32).
+    augment : callable, optional
+        ``augment(batch, generator)`` returns a transformed batch; random numbers
+        come from the ``torch.Generator`` on the CPU.
+    checkpoint : str or path-like, optional
+        File replaced in one piece after every epoch.
+    resume : bool, default True
+        Continue from ``checkpoint`` if it exists, instead of replacing it.
+    max_seconds : float, optional
+        Budget of training time, over all resumed runs.
+    random_state : numpy.random.Generator, numpy.random.RandomState, int or None
+    device : str or torch.device, default "cpu"
+    progress : bool, default False
+        Show a progress bar over epochs.
+
+    Returns
+    -------
+    dict of str to list
+        One entry per epoch: ``loss``, ``validation_loss``, ``learning_rate``,
+        ``seconds`` (since the start).
+
+    Raises
+    ------
+    ValueError
+        For parameters out of range, a damaged checkpoint, or one of another run.
+    FloatingPointError
+        If the loss is no longer finite.
+    """
+    import torch
+
+    options = _Options(
+        learning_rate=float(learning_rate), batch_size=batch_size, epochs=epochs,
+        validation_fraction=float(validation_fraction), patience=patience, scheduler=scheduler,
+        max_gradient_norm=max_gradient_norm, bf16=bool(bf16), max_seconds=max_seconds,
+    )  # fmt: skip
+    n_samples = _count(tensors)
+    options.check(n_samples)
+    device = resolve_device(device)
+    module.to(device)
+    optimizer = torch.optim.Adam(module.parameters(), lr=options.learning_rate)
+    run = _Run(seed=int(generator_of(random_state).integers(2**62)))
+    cuda = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=cuda):
+        torch.manual_seed(run.seed)
+        identity = {**options.identity(), "data": _digest(tensors), "device": device.type}
+        if checkpoint is not None and resume and os.path.exists(checkpoint):
+            run.restore(checkpoint, identity, module, optimizer)
+        loop = _Loop(module, tensors, loss_fn, augment, optimizer, options, run, device)
+        loop.fit(
+            progress, lambda: checkpoint and run.store(checkpoint, identity, module, optimizer)
+        )
+    module.load_state_dict(run.best)
+    module.eval()
+    return run.history
+
+
+def generator_of(random_state):
+    """A ``numpy.random.Generator`` from whatever ``random_state`` may be."""
+    if isinstance(random_state, np.random.RandomState):
+        random_state = random_state.randint(2**31)
+    return np.random.default_rng(random_state)
+
+
+@dataclass
+class _Options:
+    learning_rate: float
+    batch_size: int
+    epochs: int
+    validation_fraction: float
+    patience: int | None
+    scheduler: str | None
+    max_gradient_norm: float | None
+    bf16: bool
+    max_seconds: float | None
+
+    def check(self, n_samples):
+        """Raise ValueError for what cannot work."""
+        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
+            raise ValueError(f"learning_rate={self.learning_rate!r}: expected a positive number")
+        for name in ("batch_size", "epochs", "patience"):
+            value = getattr(self, name)
+            if name == "patience" and value is None:
+                continue
+            if isinstance(value, bool) or int(value) != value or value < 1:
+                raise ValueError(f"{name}={value!r}: expected an int, 1 or more")
+        if not 0 <= self.validation_fraction < 1:
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction!r}: expected 0 or more, below 1"
+            )
+        if self.scheduler not in ("cosine", "plateau", None):
+            raise ValueError(f"scheduler={self.scheduler!r}: expected 'cosine', 'plateau' or None")
+        for name in ("max_gradient_norm", "max_seconds"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"{name}={value!r}: expected a positive number or None")
+        if n_samples - self.n_validation(n_samples) < 1:
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction} leaves none of {n_samples} "
+                "samples to train on; pass more samples or validation_fraction=0"
+            )
+
+    def n_validation(self, n_samples):
+        """Samples kept aside, at least one unless the fraction is 0."""
+        return math.ceil(self.validation_fraction * n_samples)
+
+    def identity(self):
+        """What must not change when a run is resumed."""
+        return {
+            name: getattr(self, name)
+            for name in ("learning_rate", "batch_size", "validation_fraction", "scheduler", "bf16")
+        }
+
+
+@dataclass
+class _Run:
+    """Everything that changes during training, beside module and optimiser."""
+
+    seed: int
+    epoch: int = 0
+    seconds: float = 0.0
+    rate: float = 1.0
+    stale: int = 0  # epochs since the last improvement
+    waiting: int = 0  # the same since the rate was last halved
+    best_loss: float = math.inf
+    best: dict = field(default_factory=dict)
+    history: dict = field(
+        default_factory=lambda: {
+            k: [] for k in ("loss", "validation_loss", "learning_rate", "seconds")
+        }
+    )
+    generator: object = None
+
+    def __post_init__(self):
+        import torch
+
+        self.generator = torch.Generator().manual_seed(self.seed)
+
+    def store(self, path, identity, module, optimizer):
+        """Write the checkpoint in one piece."""
+        import torch
+
+        cuda = torch.cuda.is_available() and identity["device"] == "cuda"
+        state = {
+            "format": _FORMAT,
+            "identity": identity,
+            "run": {k: v for k, v in vars(self).items() if k not in ("best", "generator")},
+            "best": self.best,
+            "module": module.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "generator": self.generator.get_state(),
+            "torch_rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state() if cuda else None,
+        }
+        with replacing(path) as temporary:
+            torch.save(state, temporary)
+
+    def restore(self, path, identity, module, optimizer):
+        """Continue from a checkpoint; nothing in the file is executed."""
+        import torch
+
+        name = os.fspath(path)
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            theirs, run = state["identity"], state["run"]
+            if state["format"] != _FORMAT:
+                raise ValueError(f"format {state['format']}")
+        except OSError as error:
+            if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError):
+                raise
+            raise _damaged(name, error) from None
+        except Exception as error:  # the unpickler raises whatever the damage leads it to
+            raise _damaged(name, error) from None
+        changed = [k for k in identity if theirs.get(k) != identity[k]]
+        if changed:
+            told = ", ".join(f"{k}: {theirs.get(k)!r} then, {identity[k]!r} now" for k in changed)
+            raise ValueError(
+                f"checkpoint={name!r} belongs to another run ({told}); "
+                "pass resume=False to start anew, or another path"
+            )
+        try:
+            module.load_state_dict(state["module"])
+        except RuntimeError as error:
+            raise ValueError(
+                f"checkpoint={name!r} holds another network "
+                f"({str(error).splitlines()[-1].strip()}); "
+                "pass resume=False to start anew, or another path"
+            ) from None
+        optimizer.load_state_dict(state["optimizer"])
+        for key, value in run.items():
+            setattr(self, key, value)
+        self.best = state["best"]
+        self.generator.set_state(state["generator"])
+        torch.set_rng_state(state["torch_rng"])
+        if state["cuda_rng"] is not None:
+            torch.cuda.set_rng_state(state["cuda_rng"])
+
+
+class _Loop:
+    """Epochs over data that lie on the device."""
+
+    def __init__(self, module, tensors, loss_fn, augment, optimizer, options, run, device):
+        import torch
+
+        self.module, self.loss_fn, self.augment = module, loss_fn, augment
+        self.optimizer, self.options, self.run, self.device = optimizer, options, run, device
+        n_samples = _count(tensors)
+        order = torch.randperm(n_samples, generator=torch.Generator().manual_seed(run.seed))
+        n_validation = options.n_validation(n_samples)
+        self.training = {k: v[order[n_validation:]].to(device) for k, v in tensors.items()}
+        self.validation = {k: v[order[:n_validation]].to(device) for k, v in tensors.items()}
+        self.n_training, self.n_validation = n_samples - n_validation, n_validation
+        self.n_steps = math.ceil(self.n_training / options.batch_size)
+
+    def fit(self, progress, store):
+        """Run the epochs that remain."""
+        from tqdm.auto import tqdm
+
+        run, options = self.run, self.options
+        if not run.best:
+            self.keep_best()
+            store()
+        with tqdm(
+            total=options.epochs, initial=run.epoch, desc="training", disable=not progress
+        ) as bar:
+            while run.epoch < options.epochs and not self.out_of_patience and not self.out_of_time:
+                loss = self.epoch()
+                self.note(loss, self.validate() if self.n_validation else loss)
+                store()
+                bar.update()
+                bar.set_postfix(loss=f"{loss:.3g}", best=f"{run.best_loss:.3g}")
+
+    @property
+    def out_of_patience(self):
+        return self.options.patience is not None and self.run.stale >= self.options.patience
+
+    @property
+    def out_of_time(self):
+        return self.options.max_seconds is not None and self.run.seconds >= self.options.max_seconds
+
+    def epoch(self):
+        """One pass over the training samples; returns the mean loss."""
+        import torch
+
+        run, options = self.run, self.options
+        self.module.train()
+        order = torch.randperm(self.n_training, generator=run.generator).to(self.device)
+        total, seen = 0.0, 0
+        started, before = time.perf_counter(), run.seconds
+        for step, index in enumerate(order.split(options.batch_size)):
+            self.set_rate(step)
+            batch = {k: v[index] for k, v in self.training.items()}
+            if self.augment is not None:
+                batch = self.augment(batch, run.generator)
+            self.optimizer.zero_grad(set_to_none=True)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=options.bf16):
+                loss = self.loss_fn(self.module, batch)
+            loss.backward()
+            if options.max_gradient_norm is not None:
+                torch.nn.utils.clip_grad_norm_(self.module.parameters(), options.max_gradient_norm)
+            self.optimizer.step()
+            total, seen = total + loss.detach() * len(index), seen + len(index)
+            run.seconds = before + time.perf_counter() - started
+            if self.out_of_time:
+                break
+        loss = float(total) / seen
+        if not math.isfinite(loss):
+            raise FloatingPointError(
+                f"the training loss became {loss} in epoch {run.epoch + 1}; lower "
+                f"learning_rate={options.learning_rate} or set max_gradient_norm"
+            )
+        return loss
+
+    def set_rate(self, step):
+        """Learning rate of the step, from the share of the schedule that is done."""
+        run, options = self.run, self.options
+        if options.scheduler == "cosine":
+            done = (run.epoch + step / self.n_steps) / options.epochs
+            if options.max_seconds is not None:
+                done = max(done, min(1.0, run.seconds / options.max_seconds))
+            warm_up = min(1.0, (done + 1e-3) / _WARM_UP)
+            run.rate = warm_up * 0.5 * (1.0 + math.cos(math.pi * done))
+        for group in self.optimizer.param_groups:
+            group["lr"] = options.learning_rate * run.rate
+
+    def validate(self):
+        """Mean loss over the samples kept aside, in float32."""
+        import torch
+
+        self.module.eval()
+        total = 0.0
+        started = time.perf_counter()
+        with torch.no_grad():
+            for index in torch.arange(self.n_validation, device=self.device).split(
+                4 * self.options.batch_size
+            ):
+                batch = {k: v[index] for k, v in self.validation.items()}
+                total += float(self.loss_fn(self.module, batch)) * len(index)
+        self.run.seconds += time.perf_counter() - started
+        return total / self.n_validation
+
+    def note(self, loss, validation_loss):
+        """Keep the history and the best weights, and halve the rate on a plateau."""
+        run, options = self.run, self.options
+        run.epoch += 1
+        rate = options.learning_rate * run.rate
+        for name, value in zip(
+            run.history, (loss, validation_loss, rate, run.seconds), strict=True
+        ):
+            run.history[name].append(value)
+        if validation_loss < run.best_loss:
+            run.best_loss, run.stale, run.waiting = validation_loss, 0, 0
+            self.keep_best()
+            return
+        run.stale, run.waiting = run.stale + 1, run.waiting + 1
+        if options.scheduler == "plateau" and run.waiting >= _PLATEAU_EPOCHS:
+            run.rate, run.waiting = run.rate * _PLATEAU_FACTOR, 0
+
+    def keep_best(self):
+        state = self.module.state_dict()
+        self.run.best = {k: v.detach().to("cpu", copy=True) for k, v in state.items()}
+
+
+def _count(tensors):
+    lengths = {k: len(v) for k, v in tensors.items()}
+    if len(set(lengths.values())) != 1:
+        raise ValueError(f"tensors of different lengths: {lengths}")
+    return next(iter(lengths.values()))
+
+
+def _digest(tensors):
+    """Enough of the data to notice that they are others."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        some = tensor[:: max(1, len(tensor) // 64)].contiguous().cpu().numpy()
+        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode() + some.tobytes())
+    return digest.hexdigest()
+
+
+def _damaged(name, error):
+    return ValueError(
+        f"checkpoint={name!r} is damaged or not a checkpoint ({type(error).__name__}); "
+        "delete it, or pass resume=False to start anew"
+    )
