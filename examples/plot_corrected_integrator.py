@@ -6,7 +6,8 @@ Teach a step of 0.1 what a better integrator does, and look at both. Cost: some 
 """
 
 # %%
-# The base is a step that is too large; the reference makes the labels; the corrector is a ridge regression.
+# The base is a step that is too large; the reference makes the labels; the corrector is a ridge
+# regression.
 
 import matplotlib.pyplot as plt
 

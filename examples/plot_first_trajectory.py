@@ -2,7 +2,8 @@
 A first trajectory
 ==================
 
-Spins of a ferromagnet in equilibrium, and how they move. Cost: a few seconds, most of them compilation.
+Spins of a ferromagnet in equilibrium, and how they move. Cost: a few seconds, most of them
+compilation.
 """
 
 # %%
@@ -24,15 +25,17 @@ trajectory = SuzukiTrotter2(system, dt=0.05).simulate(samples, t_max=10.0, save_
 trajectory
 
 # %%
-# One layer of each sample, before and after: hue is the direction in the plane, and lightness the component out of it.
+# One layer of each sample, before and after: hue is the direction in the plane, and lightness the
+# component out of it.
 
 
 def colours(spins):
     hue = (np.arctan2(spins[..., 1], spins[..., 0]) / (2 * np.pi)) % 1.0
     light = 0.5 + 0.45 * spins[..., 2]
-    return plt.cm.hsv(hue)[..., :3] * (1 - abs(2 * light - 1))[..., None] + np.maximum(
-        2 * light - 1, 0
-    )[..., None]
+    return (
+        plt.cm.hsv(hue)[..., :3] * (1 - abs(2 * light - 1))[..., None]
+        + np.maximum(2 * light - 1, 0)[..., None]
+    )
 
 
 figure, axes = plt.subplots(2, 3, figsize=(7.5, 5), layout="constrained")
@@ -45,7 +48,8 @@ for column, temperature in enumerate(trajectory.temperature.values):
         )
 
 # %%
-# The energy stays where it was to rounding, at any step. The magnetisation of this method is kept only to second order in the step.
+# The energy stays where it was to rounding, at any step. The magnetisation of this method is kept
+# only to second order in the step.
 
 drift = trajectory.magnetization - trajectory.magnetization.isel(time=0)
 figure, axes = plt.subplots(1, 2, figsize=(7.5, 3), layout="constrained")

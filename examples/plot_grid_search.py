@@ -6,7 +6,8 @@ Which order of elementary differentials is worth its features? Cost: about ten s
 """
 
 # %%
-# The whole integrator is an estimator, so scikit-learn's search reaches into its corrector with two underscores.
+# The whole integrator is an estimator, so scikit-learn's search reaches into its corrector with
+# two underscores.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -30,7 +31,8 @@ corrected = CorrectedIntegrator(
 )
 
 # %%
-# Samples that belong together carry one group number and are never split; here every initial state is its own group.
+# Samples that belong together carry one group number and are never split; here every initial
+# state is its own group.
 
 groups = np.arange(len(samples))
 search = GridSearchCV(

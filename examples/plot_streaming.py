@@ -2,11 +2,13 @@
 A long run that may be interrupted
 ==================================
 
-Frames go to a file as they are made; a run that stopped is continued bit for bit. Cost: a few seconds.
+Frames go to a file as they are made; a run that stopped is continued bit for bit. Cost: a few
+seconds.
 """
 
 # %%
-# The first part ends early. It might as well have been killed: the file is readable at any moment.
+# The first part ends early. It might as well have been killed: the file is readable at any
+# moment.
 
 import tempfile
 from pathlib import Path

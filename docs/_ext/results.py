@@ -101,7 +101,9 @@ class Results(SphinxDirective):
             return []
         records = [flatten(r) for r in as_records(tree, self.options.get("key", "case"))]
         records = [r for r in records if self.wanted(r)]
-        columns = split(self.options.get("columns")) or list(dict.fromkeys(k for r in records for k in r))
+        columns = split(self.options.get("columns")) or list(
+            dict.fromkeys(k for r in records for k in r)
+        )
         headers = split(self.options.get("headers")) or [c.replace("_", " ") for c in columns]
         rows = [[format_value(r.get(c)) for c in columns] for r in records]
         return [table(headers, rows), provenance(content["metadata"])]
