@@ -1,4 +1,4 @@
-"""Figures 4.6 to 4.9 of Park's thesis (2022): how long a step follows the reference, what it conserves.
+"""Figures 4.6 to 4.9 of Park's thesis (2022): how long a step follows, what it conserves.
 
     python benchmarks/reproduce_park.py [--samples 20] [--unet]
 

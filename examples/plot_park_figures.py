@@ -21,8 +21,12 @@ from dlintegrate import (
     SuzukiTrotter2,
     sample_canonical,
 )
-from dlintegrate.metrics import energy_drift, magnetization_drift, spin_correlation,
-threshold_time
+from dlintegrate.metrics import (
+    energy_drift,
+    magnetization_drift,
+    spin_correlation,
+    threshold_time,
+)
 from dlintegrate.plotting import plot_correlation, plot_drift, plot_threshold_times
 
 temperatures, t_max, frame = [0.4, 1.44, 2.4], 24.0, 0.2

@@ -9,7 +9,10 @@ ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text() if (ROOT / "README.md").exists() else ""
 GUIDE = sorted((ROOT / "docs" / "guide").glob("*.md"))
 
-DEMO = "python3 -m venv .venv && .venv/bin/pip install -q -c constraints.txt . && .venv/bin/dlintegrate demo"
+DEMO = (
+    "python3 -m venv .venv && .venv/bin/pip install -q -c constraints.txt . "
+    "&& .venv/bin/dlintegrate demo"
+)
 TEST = (
     "python3 -m venv .venv && .venv/bin/pip install -q -c constraints.txt "
     '-e ".[test]" && .venv/bin/pytest'
