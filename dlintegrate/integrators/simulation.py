@@ -3,6 +3,8 @@
 import json
 import numbers
 import os
+import signal
+import threading
 import time
 import warnings
 
@@ -107,14 +109,17 @@ def _loop(run, recorder, n_frames, progress):
         total=n_frames, initial=run.frame, desc=type(run.integrator).__name__, unit="frame",
         disable=not progress,
     )  # fmt: skip
-    try:
-        while run.frame < n_frames:
-            run.advance()
-            recorder.record(run)
-            bar.update()
-    finally:  # also on Ctrl-C: what was computed is written
-        bar.close()
-        recorder.finish(run)
+    with _deferred_interrupt() as interrupt:
+        try:
+            while run.frame < n_frames and not interrupt.requested:
+                run.advance()
+                recorder.record(run)
+                bar.update()
+        finally:
+            bar.close()
+            recorder.finish(run)
+    if interrupt.requested:
+        raise KeyboardInterrupt(f"stopped at t = {run.time:g}; resume() continues a streamed run")
     failed = run.status == FAILED
     if failed.any():
         first = np.nanmin(np.abs(run.failure_time))
@@ -124,6 +129,29 @@ def _loop(run, recorder, n_frames, progress):
             RuntimeWarning,
             stacklevel=4,
         )
+
+
+class _deferred_interrupt:
+    """Let Ctrl-C end the loop between two frames; a second one interrupts at once.
+
+    An exception in the middle of a write would leave half a record.
+    """
+
+    requested = False
+
+    def __enter__(self):
+        self.previous = None
+        if threading.current_thread() is threading.main_thread():
+            self.previous = signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def _note(self, *_):
+        self.requested = True
+        signal.signal(signal.SIGINT, self.previous)
+
+    def __exit__(self, *_):
+        if self.previous is not None:
+            signal.signal(signal.SIGINT, self.previous)
 
 
 def _frame_variables(system, run):

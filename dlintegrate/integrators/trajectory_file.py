@@ -155,10 +155,13 @@ class TrajectoryFile:
         """Give the file up after an error, leaving what is on disk as it is.
 
         Closing would try once more to write, and could count in records whose
-        data never arrived; and netCDF4 would close a second time, and crash,
-        when the object is collected.
+        data never arrived. netCDF4 closes on collection too (and crashes if that
+        is the second time), so the object has to forget that it is open; plain
+        assignment would write a netCDF attribute.
         """
-        self.nc._isopen = 0
+        is_open = vars(type(self.nc)).get("_isopen")
+        if hasattr(is_open, "__set__"):
+            is_open.__set__(self.nc, 0)
 
     def __enter__(self):
         return self
@@ -177,8 +180,10 @@ class _clear_errors:
         return self
 
     def __exit__(self, kind, error, _):
-        if kind is not None and issubclass(kind, OSError | RuntimeError):
-            self.file.abandon()
+        if kind is None:
+            return
+        self.file.abandon()
+        if issubclass(kind, OSError | RuntimeError):
             raise OSError(
                 f"cannot write the trajectory {self.file.path} ({error}). Complete frames "
                 "written before are kept; free some space, then call resume()"

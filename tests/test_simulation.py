@@ -1,0 +1,280 @@
+"""Trajectories: schema, health of samples, streaming, resume, crashes."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from dlintegrate import BlanesMoan4, HeisenbergLattice, ImplicitMidpoint, SuzukiTrotter2
+from dlintegrate.integrators import open_trajectory
+
+
+@pytest.fixture
+def initial(lattice):
+    states = lattice.random_states(3, 0, order=1.0)
+    return xr.DataArray(
+        states,
+        dims=("sample", "x", "y", "z", "component"),
+        coords={"temperature": ("sample", [0.4, 1.0, 2.0])},
+    )
+
+
+def identical(a, b):
+    return all((a[name].values == b[name].values).all() for name in ("spin", "energy", "time"))
+
+
+def test_a_trajectory_follows_the_schema(lattice, initial):
+    trajectory = SuzukiTrotter2(lattice, 0.1).simulate(initial, t_max=2.0, save_every=5)
+    assert trajectory.spin.dims == ("sample", "time", "x", "y", "z", "component")
+    assert trajectory.energy.dims == ("sample", "time")
+    assert trajectory.magnetization.dims == ("sample", "time", "component")
+    assert np.allclose(trajectory.time, [0, 0.5, 1.0, 1.5, 2.0], rtol=1e-15)
+    assert (trajectory.temperature == initial.temperature).all()
+    assert (trajectory.spin.isel(time=0).values == initial.values).all()
+    assert (trajectory.status == 0).all() and trajectory.failure_time.isnull().all()
+    assert np.allclose(trajectory.energy.isel(time=3), lattice.energy(trajectory.spin[:, 3]))
+    assert np.allclose(
+        trajectory.magnetization.isel(time=3), lattice.magnetization(trajectory.spin[:, 3])
+    )
+    assert json.loads(trajectory.attrs["integrator"])["class"] == "SuzukiTrotter2"
+    assert trajectory.energy.attrs["units"] == "1"
+
+
+def test_a_frame_is_what_step_gives(lattice, initial):
+    integrator = BlanesMoan4(lattice, 0.1)
+    trajectory = integrator.simulate(initial, t_max=0.8, save_every=4)
+    step = integrator.step(integrator.step(initial, 4), 4)
+    assert (trajectory.spin.isel(time=-1).values == step.values).all()
+
+
+def test_going_back_in_time_returns_to_the_start(lattice, initial):
+    there = SuzukiTrotter2(lattice, 0.1).simulate(initial, t_max=3.0, save_every=30)
+    back = SuzukiTrotter2(lattice, -0.1).simulate(there.spin[:, -1], t_max=-3.0, save_every=30)
+    assert np.abs(back.spin[:, -1] - initial).max() < 1e-12
+    assert back.time[-1] == -3.0
+
+
+def test_a_sample_that_fails_is_frozen_and_named_and_the_rest_go_on():
+    """The midpoint iteration diverges at dt = 1 for disordered spins, not for aligned ones."""
+    system = HeisenbergLattice(shape=4)
+    states = system.random_states(3, 0)
+    states[1] = [0.0, 0.0, 1.0]
+    with pytest.warns(RuntimeWarning, match="samples 0, 2"):
+        trajectory = ImplicitMidpoint(system, 1.0).simulate(states, t_max=3.0)
+    assert trajectory.status.values.tolist() == [2, 0, 2]
+    assert trajectory.failure_time.values[[0, 2]].tolist() == [1.0, 1.0]
+    assert np.isnan(trajectory.failure_time.values[1])
+    assert (trajectory.spin[0] == states[0]).all() and np.isfinite(trajectory.spin).all()
+    assert trajectory.status.attrs["flag_meanings"] == "ok fell_back failed"
+
+
+class TestStreaming:
+    def test_the_file_holds_what_memory_would(self, lattice, initial, tmp_path):
+        integrator = SuzukiTrotter2(lattice, 0.1)
+        kept = integrator.simulate(initial, 5.0, save_every=2)
+        streamed = integrator.simulate(initial, 5.0, save_every=2, path=tmp_path / "run.nc")
+        xr.testing.assert_identical(kept, streamed.load())
+        xr.testing.assert_identical(kept, open_trajectory(tmp_path / "run.nc").load())
+
+    def test_any_netcdf_reader_opens_it(self, lattice, initial, tmp_path):
+        SuzukiTrotter2(lattice, 0.1).simulate(initial, 1.0, path=tmp_path / "run.nc")
+        with xr.open_dataset(tmp_path / "run.nc") as plain:
+            assert plain.spin.sizes["time"] == 11 and "temperature" in plain.coords
+
+    def test_variables_are_read_when_they_are_used(self, lattice, initial, tmp_path):
+        streamed = SuzukiTrotter2(lattice, 0.1).simulate(initial, 1.0, path=tmp_path / "run.nc")
+        assert not streamed.spin.variable._in_memory
+
+    def test_resume_continues_bit_for_bit(self, lattice, initial, tmp_path):
+        integrator = BlanesMoan4(lattice, 0.1)
+        whole = integrator.simulate(initial, 6.0, save_every=3, path=tmp_path / "whole.nc")
+        integrator.simulate(initial, 2.1, save_every=3, path=tmp_path / "parts.nc").close()
+        parts = integrator.resume(tmp_path / "parts.nc", 6.0)
+        assert identical(whole, parts)
+        assert identical(parts, integrator.resume(tmp_path / "parts.nc", 6.0)), "nothing left to do"
+
+    def test_resume_remembers_failed_samples(self, tmp_path):
+        system = HeisenbergLattice(shape=4)
+        states = system.random_states(2, 0)
+        states[1] = [0.0, 0.0, 1.0]
+        integrator = ImplicitMidpoint(system, 1.0)
+        with pytest.warns(RuntimeWarning):
+            integrator.simulate(states, 2.0, path=tmp_path / "run.nc").close()
+        with pytest.warns(RuntimeWarning):
+            resumed = integrator.resume(tmp_path / "run.nc", 5.0)
+        assert resumed.status.values.tolist() == [2, 0]
+        assert resumed.failure_time.values[0] == 1.0 and resumed.sizes["time"] == 6
+
+    def test_memory_does_not_grow_with_the_run(self, lattice, initial, tmp_path, monkeypatch):
+        """Frames are handed over in chunks: the buffer never holds more than one."""
+        from dlintegrate.integrators import simulation
+
+        monkeypatch.setattr(simulation, "CHUNK_BYTES", 20_000)
+        largest = 0
+        record = simulation._Stream.record
+
+        def watched(self, run):
+            nonlocal largest
+            record(self, run)
+            largest = max(largest, self.bytes)
+
+        monkeypatch.setattr(simulation._Stream, "record", watched)
+        SuzukiTrotter2(lattice, 0.1).simulate(initial, 50.0, path=tmp_path / "run.nc")
+        assert largest <= 20_000
+
+    def test_another_integrator_may_not_continue(self, lattice, initial, tmp_path):
+        SuzukiTrotter2(lattice, 0.1).simulate(initial, 1.0, path=tmp_path / "run.nc").close()
+        with pytest.raises(ValueError, match="written by another integrator"):
+            SuzukiTrotter2(lattice, 0.05).resume(tmp_path / "run.nc", 2.0)
+
+    def test_an_existing_file_is_never_overwritten(self, lattice, initial, tmp_path):
+        (tmp_path / "run.nc").write_text("precious")
+        with pytest.raises(FileExistsError, match=r"run\.nc.*resume"):
+            SuzukiTrotter2(lattice, 0.1).simulate(initial, 1.0, path=tmp_path / "run.nc")
+        assert (tmp_path / "run.nc").read_text() == "precious"
+
+    def test_files_that_are_no_trajectories(self, lattice, tmp_path):
+        (tmp_path / "text.nc").write_text("not netCDF")
+        integrator = SuzukiTrotter2(lattice, 0.1)
+        with pytest.raises(OSError, match=r"text\.nc is not a readable netCDF"):
+            integrator.resume(tmp_path / "text.nc", 1.0)
+        with pytest.raises(FileNotFoundError, match=r"absent\.nc"):
+            integrator.resume(tmp_path / "absent.nc", 1.0)
+        xr.Dataset({"a": ("x", [1.0])}).to_netcdf(tmp_path / "other.nc")
+        with pytest.raises(OSError, match="not a trajectory"):
+            integrator.resume(tmp_path / "other.nc", 1.0)
+
+    def test_a_folder_that_does_not_exist(self, lattice, initial, tmp_path):
+        with pytest.raises(OSError, match="nowhere"):
+            SuzukiTrotter2(lattice, 0.1).simulate(initial, 1.0, path=tmp_path / "nowhere" / "run.nc")
+
+
+RUN = """
+import sys
+from dlintegrate import HeisenbergLattice, SuzukiTrotter2
+from dlintegrate.integrators import simulation
+simulation.CHUNK_BYTES = 30_000
+system = HeisenbergLattice(4)
+integrator = SuzukiTrotter2(system, 0.1)
+states = system.random_states(2, 5)
+integrator.step(states)  # compile
+print("started", flush=True)
+integrator.simulate(states, 1e9, path=sys.argv[1])
+"""
+
+
+def start_endless_run(path):
+    process = subprocess.Popen(
+        [sys.executable, "-c", RUN, str(path)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout.readline() == "started\n", process.stderr.read()
+    while not path.exists():
+        time.sleep(0.001)
+    return process
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    system = HeisenbergLattice(4)
+    path = tmp_path_factory.mktemp("whole") / "whole.nc"
+    return SuzukiTrotter2(system, 0.1).simulate(system.random_states(2, 5), 600.0, path=path)
+
+
+def check_prefix_and_resume(path, uninterrupted):
+    with open_trajectory(path) as killed:
+        n = killed.sizes["time"]
+        assert (killed.spin.values == uninterrupted.spin[:, :n].values).all()
+    resumed = SuzukiTrotter2(HeisenbergLattice(4), 0.1).resume(path, 600.0)
+    assert identical(resumed, uninterrupted)
+    return n
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.05, 0.2])
+def test_kill_9_leaves_a_readable_file_and_resume_is_exact(tmp_path, uninterrupted, delay):
+    path = tmp_path / "killed.nc"
+    process = start_endless_run(path)
+    time.sleep(delay)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not list(tmp_path.glob("*.part")), "no temporary file stays behind"
+    with open_trajectory(path) as killed:
+        assert killed.sizes["time"] < 6001, "killed too late for the comparison"
+    check_prefix_and_resume(path, uninterrupted)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(12))
+def test_kill_9_at_random_moments(tmp_path, uninterrupted, seed):
+    delay = np.random.default_rng(seed).uniform(0, 0.4)
+    test_kill_9_leaves_a_readable_file_and_resume_is_exact(tmp_path, uninterrupted, delay)
+
+
+def test_ctrl_c_writes_what_was_computed(tmp_path, uninterrupted):
+    path = tmp_path / "stopped.nc"
+    process = start_endless_run(path)
+    time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert "KeyboardInterrupt" in errors
+    assert check_prefix_and_resume(path, uninterrupted) > 1
+
+
+FULL_DISK = """
+import resource, sys
+import numpy as np
+from dlintegrate import HeisenbergLattice, SuzukiTrotter2
+from dlintegrate.integrators import simulation
+simulation.CHUNK_BYTES = 30_000
+system = HeisenbergLattice(4)
+integrator = SuzukiTrotter2(system, 0.1)
+states = system.random_states(2, 5)
+expected = integrator.simulate(states, 20.0).spin.values
+unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+for limit in range(45_000, 200_000, 7_777):
+    path = f"{sys.argv[1]}/{limit}.nc"
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, unlimited[1]))
+    try:
+        integrator.simulate(states, 20.0, path=path)
+    except OSError as error:
+        assert "cannot write the trajectory" in str(error) and "resume()" in str(error), error
+        assert f"{limit}.nc" in str(error), error
+    else:
+        raise AssertionError("the limit was not reached")
+    resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+    with simulation.open_trajectory(path) as kept:
+        n = kept.sizes["time"]
+        assert 1 <= n < 201 and (kept.spin.values == expected[:, :n]).all(), (limit, n)
+    resumed = integrator.resume(path, 20.0)
+    assert (resumed.spin.values == expected).all(), limit
+print("done")
+"""
+
+
+def test_a_full_disk_gives_one_clear_error_and_keeps_what_was_written(tmp_path):
+    """A limit on the size of files, at many sizes, stands in for the disk."""
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(tmp_path)], capture_output=True, text=True
+    )
+    assert done.returncode == 0 and done.stdout == "done\n", done.stderr
+
+
+class TestBadInput:
+    @pytest.mark.parametrize("t_max", [np.nan, np.inf, -1.0, "long"])
+    def test_t_max(self, lattice, initial, t_max):
+        with pytest.raises(ValueError, match="t_max="):
+            SuzukiTrotter2(lattice, 0.1).simulate(initial, t_max)
+
+    @pytest.mark.parametrize("save_every", [0, -1, 1.5])
+    def test_save_every(self, lattice, initial, save_every):
+        with pytest.raises(ValueError, match="save_every="):
+            SuzukiTrotter2(lattice, 0.1).simulate(initial, 1.0, save_every=save_every)
+
+    def test_initial(self, lattice, initial):
+        with pytest.raises(ValueError, match="initial has NaN"):
+            SuzukiTrotter2(lattice, 0.1).simulate(initial.where(initial.temperature > 0.5), 1.0)
