@@ -4,6 +4,7 @@ from .base import Integrator
 from .composition import BlanesMoan4, SublatticeComposition, SuzukiTrotter2, SuzukiTrotter4
 from .corrected import CorrectedIntegrator
 from .midpoint import ImplicitMidpoint
+from .step_size import suggest_dt
 from .trajectory_file import open_trajectory
 
 __all__ = [
@@ -15,4 +16,5 @@ __all__ = [
     "SuzukiTrotter2",
     "SuzukiTrotter4",
     "open_trajectory",
+    "suggest_dt",
 ]

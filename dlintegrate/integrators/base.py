@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, clone
 
 from ..states import name_samples
 from . import simulation
+from .step_size import suggest_dt
 
 
 class Integrator(BaseEstimator, ABC):
@@ -175,6 +176,10 @@ class Integrator(BaseEstimator, ABC):
         return simulation.simulate(
             self, initial, t_max, save_every=save_every, path=path, progress=progress
         )
+
+    def suggest_dt(self, samples, tol, *, duration=1.0):
+        """Largest step of this integrator with an error below ``tol``; see :func:`suggest_dt`."""
+        return suggest_dt(self, samples, tol, duration=duration)
 
     def resume(self, path, t_max, *, progress=False):
         """Continue a streamed trajectory to ``t_max``, bit for bit as if never interrupted.
