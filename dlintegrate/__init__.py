@@ -40,6 +40,7 @@ __all__ = sorted([*_PUBLIC, *_MODULES])  # noqa: PLE0605
 
 def __getattr__(name):
     if name in _PUBLIC:
+        import_module(".metrics", __name__)  # scikit-learn gets to know its scorers by name
         return getattr(import_module(f".{_PUBLIC[name]}", __name__), name)
     if name in _MODULES:
         return import_module(f".{name}", __name__)
