@@ -154,8 +154,8 @@ class Integrator(BaseEstimator, ABC):
         path : str or path-like, optional
             Stream the frames to this netCDF file with constant memory instead of
             keeping them; the file is readable at any moment, see :meth:`resume`.
-        progress : bool, default False
-            Show a progress bar.
+        progress : bool or str, default False
+            Show a progress bar; a str is its label.
 
         Returns
         -------

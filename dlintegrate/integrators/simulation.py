@@ -106,8 +106,8 @@ def _loop(run, recorder, n_frames, progress):
     from tqdm.auto import tqdm
 
     bar = tqdm(
-        total=n_frames, initial=run.frame, desc=type(run.integrator).__name__, unit="frame",
-        disable=not progress,
+        total=n_frames, initial=run.frame, unit="frame", disable=not progress,
+        desc=progress if isinstance(progress, str) else type(run.integrator).__name__,
     )  # fmt: skip
     with _deferred_interrupt() as interrupt:
         try:
