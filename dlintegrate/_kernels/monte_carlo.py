@@ -87,6 +87,15 @@ def circle(turn, cosine, sine):
 
 
 @kernel
+def neighbour_masks(ny, nz):
+    """The masks of :mod:`.sweeps`, zero along z if there are no bonds."""
+    mask = masks(ny, nz)
+    if nz == 1:
+        mask[2:] = 0.0
+    return mask
+
+
+@kernel
 def _sum_neighbours(
     out, here, up, down, left, last, right, first, after, before,
     odd, even, not_first, is_first, not_last, is_last, across_rows, coupling, bias,
@@ -213,9 +222,7 @@ def _checkerboard_cycles(spins, temperature, n_sweeps, n_over, coupling, bias, s
     field = np.empty((3, ny * nz))
     work = np.empty((5, ny * nz))
     uniform = np.empty((2 * ny * nz + LANES - 1) // LANES * LANES)
-    mask = masks(ny, nz)
-    if nz == 1:  # no bonds along z
-        mask[2:] = 0.0
+    mask = neighbour_masks(ny, nz)
     pack(spins, packed)
     for k in range(n_sweeps * (n_over + 1)):
         bath = temperature if k % (n_over + 1) == n_over else 0.0

@@ -136,13 +136,13 @@ class SpinChain:
 
         Over-relaxation carries changes through the lattice in a number of
         sweeps that grows with the longest side, or with the correlation length
-        of a chain, J/T; without it they diffuse.
+        of a chain, about J/T; without it they diffuse.
         """
         if self.n_sweeps is not None:
             return self.n_sweeps
         length = max(self.sides)
         if len(self.sides) == 1:
-            length = min(length, int(10 + 10 * abs(self.coupling) / temperature))
+            length = min(length, int(3 + 3 * abs(self.coupling) / temperature))
         if self.method == "heat_bath" and self.n_over_relaxation >= 2:
             return 30 + 6 * length
         return 100 + (4 if self.method == "heat_bath" else 8) * length**2
