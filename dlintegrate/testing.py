@@ -99,21 +99,16 @@ def _deterministic(integrator, states, n_steps, rng):
 def _batch_independent(integrator, states, n_steps, rng):
     together = integrator.step(states, n_steps)
     alone = np.concatenate([integrator.step(s[None], n_steps) for s in states])
-    _close(together, alone, "a sample depends on the batch it is in", _batch_tolerance(integrator))
+    _close(together, alone, "a sample depends on the batch it is in", integrator.batch_tolerance)
     flipped = integrator.step(states[::-1].copy(), n_steps)[::-1]
-    _close(together, flipped, "samples depend on their order", _batch_tolerance(integrator))
-
-
-def _batch_tolerance(integrator):
-    """Networks run in float32 and their sums are split differently for other batches."""
-    return getattr(integrator, "batch_tolerance", 0.0)
+    _close(together, flipped, "samples depend on their order", integrator.batch_tolerance)
 
 
 def _steps_compose(integrator, states, n_steps, rng):
     one_by_one = states
     for _ in range(n_steps):
         one_by_one = integrator.step(one_by_one)
-    tolerance = max(ROUNDING, 10 * _batch_tolerance(integrator))
+    tolerance = max(ROUNDING, 10 * integrator.batch_tolerance)
     _close(integrator.step(states, n_steps), one_by_one, "n steps are not n times a step", tolerance)
 
 

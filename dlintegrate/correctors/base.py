@@ -13,7 +13,15 @@ class Corrector(BaseEstimator, ABC):
     the corrected step. Residues, forces, learned compositions and fields are all
     the same to :class:`~dlintegrate.CorrectedIntegrator`.
     Fitted attributes end in ``_``. ``__init__`` only stores.
+
+    Attributes
+    ----------
+    batch_tolerance : float
+        How far the step of one sample may depend on the others in its batch: 0,
+        but for networks, whose single-precision sums are split by batch size.
     """
+
+    batch_tolerance = 0.0
 
     @property
     @abstractmethod

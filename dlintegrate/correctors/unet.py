@@ -80,6 +80,8 @@ max_gradient_norm, bf16, checkpoint, resume, max_seconds
     False
     """
 
+    batch_tolerance = 1e-6  # single precision of a residue that is a tenth at most
+
     def __init__(
         self, width=32, depth=2, bottleneck="conv", sigma_range="auto", output="sigmoid",
         sublattice_channel=False, activation="relu", augmentation="symmetries",
@@ -196,10 +198,11 @@ max_gradient_norm, bf16, checkpoint, resume, max_seconds
         if self.sublattice_channel:
             sign = _sublattice_sign(before.shape[1:-1]).to(before)
             channels.append(sign[..., None].expand(*before.shape[:-1], 1))
+        # the network's output is in standard deviations of the residue (for the
+        # sigmoid: near its centre), or the first steps of training overshoot
         raw = module(torch.cat(channels, dim=-1)).float()
-        if self.output == "sigmoid":
-            return torch.sigmoid(raw)
-        return 0.5 + raw / (2.0 * self._checked_sigma_range(self.lattice_shape_))
+        share = raw / (2.0 * self._checked_sigma_range(self.lattice_shape_))
+        return torch.sigmoid(4.0 * share) if self.output == "sigmoid" else 0.5 + share
 
     def _loss(self, module, batch):
         """Eqs 4.7 and 4.8: squared distance per site, mean over sites and samples."""

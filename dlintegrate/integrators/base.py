@@ -26,7 +26,12 @@ class Integrator(BaseEstimator, ABC):
         ``"symplectic"``, ``"volume_preserving"``, ``"rotation_equivariant"``,
         ``"translation_equivariant"``, ``"even_translation_equivariant"``.
         Checked by :func:`dlintegrate.testing.check_integrator`.
+    batch_tolerance : float
+        How far a sample may depend on the others in its batch: not at all, but
+        for networks.
     """
+
+    batch_tolerance = 0.0
 
     @property
     @abstractmethod

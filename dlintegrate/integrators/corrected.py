@@ -104,6 +104,11 @@ class CorrectedIntegrator(VersionedState, Integrator):
             restored = restored - {"magnetization"}  # with a field it precesses
         return kept | restored
 
+    @property
+    def batch_tolerance(self):
+        """How far a sample may depend on its batch; see :class:`Corrector`."""
+        return self.step_.batch_tolerance
+
     def with_dt(self, dt):
         """Return the *uncorrected* base with another time step: a fit serves one dt only."""
         return self.base.with_dt(dt)
@@ -239,6 +244,8 @@ class CorrectedIntegrator(VersionedState, Integrator):
         quantities = self._projected() - {"norm"}
         if not quantities:
             return self.step_.advance(array, n_steps)
+        # what the step itself keeps must not be the price of what is projected
+        quantities |= self.step_.guarantees & {"energy", "magnetization"}
         system = self.system.matching(array)
         for _ in range(n_steps):
             after = self.step_.advance(array, 1)

@@ -36,6 +36,11 @@ class ResidueStep(Integrator):
         return self.base.any_size and self.corrector.local
 
     @property
+    def batch_tolerance(self):
+        """See :class:`Corrector`."""
+        return self.corrector.batch_tolerance
+
+    @property
     def guarantees(self):
         """What the corrector declares for this base."""
         return self.corrector.guarantees(self.base)
