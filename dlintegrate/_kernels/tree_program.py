@@ -201,46 +201,87 @@ def compile_program(order, weights):
 
 def _assemble(builder, results):
     """Order the operations by level, give every value a slot, and write the table."""
-    operations = builder.operations
-    group = [operation[:2] for operation in operations]  # sublattice, level
+    operations = _delayed(builder.operations, set(results))
+    groups = sorted({operation[:2] for operation in operations}, key=lambda key: key[::-1])
+    when = [groups.index(operation[:2]) for operation in operations]
     sources = [_sources(operation) for operation in operations]
-    last_use = {}
+    last_use = {value: (len(groups), 0) for value in results}
     lasting, to_refresh = set(results), set()
     for value, used in enumerate(sources):
         for source in used:
-            last_use[source] = max(value, last_use.get(source, 0))
-            if group[source] != group[value] or operations[source][2] is None:
+            last_use[source] = max((when[value], value), last_use.get(source, (0, 0)))
+            if when[source] != when[value] or operations[source][2] is None:
                 lasting.add(source)
             if operations[value][2] == FIELD:
                 to_refresh.add(source)
-    slots, n_slots = {}, [0] * builder.n_sublattices
-    for value in range(len(operations)):  # the spins come first and get slot 0
-        if value in lasting or operations[value][2] is None:
-            sublattice = group[value][0]
-            slots[value] = n_slots[sublattice]
-            n_slots[sublattice] += 1
-    n_lasting = max(n_slots)
-    rows, weights, levels, n_scratch = [], [], [], 0
-    for key in sorted(set(group), key=lambda key: (key[1], key[0])):
-        free, start = [], len(rows)
-        for value in (v for v in range(len(operations)) if group[v] == key):
-            if operations[value][2] is None:
+    slots = {}
+    pools = [_Slots() for _ in range(builder.n_sublattices)]
+    for value, operation in enumerate(operations):  # the spins are in slot 0, always
+        if operation[2] is None:
+            slots[value] = pools[operation[0]].take()
+    scratch = _Slots()
+    order, levels = [], []
+    for number, (sublattice, _) in enumerate(groups):
+        start = len(order)
+        for value in (v for v in range(len(operations)) if when[v] == number):
+            if value in slots:
                 continue
-            if value not in slots:
-                if not free:
-                    free.append(n_lasting + n_scratch)
-                    n_scratch += 1
-                slots[value] = free.pop()
-            for row, weight in _rows(operations[value], slots, slots[value]):
-                rows.append([*row, value in to_refresh])
-                weights.append(weight)
-            free += {slots[s] for s in sources[value] if s not in lasting and last_use[s] == value}
-        levels.append((key[0], start, len(rows)))
+            pool = pools[sublattice] if value in lasting else scratch
+            slots[value] = pool.take()
+            order.append(value)
+            for source in set(sources[value]) - lasting:
+                if last_use[source][1] == value:
+                    scratch.give(slots[source])
+        levels.append((sublattice, start, len(order)))
+        for value in lasting & set(slots):
+            if last_use[value][0] == number and operations[value][2] is not None:
+                pools[operations[value][0]].give(slots[value])
+    n_lasting = max(pool.size for pool in pools)
+    slots = {v: slot if v in lasting or operations[v][2] is None else n_lasting + slot
+             for v, slot in slots.items()}  # fmt: skip
+    rows, weights, begins = [], [], [0]
+    for value in order:
+        for row, weight in _rows(operations[value], slots, slots[value]):
+            rows.append([*row, value in to_refresh])
+            weights.append(weight)
+        begins.append(len(rows))
     return Program(
         np.array(rows, dtype=np.int64).reshape(-1, 9), np.array(weights).reshape(-1, N_TERMS),
-        np.array(levels, dtype=np.int64), n_lasting, max(n_scratch, 1),
+        np.array([(s, begins[i], begins[j]) for s, i, j in levels], dtype=np.int64),
+        n_lasting, max(scratch.size, 1),
         np.array([slots[value] for value in results], dtype=np.int64),
     )  # fmt: skip
+
+
+def _delayed(operations, results):
+    """Move every operation to the level where it is first needed: fewer slots, warmer cache."""
+    level = [operation[1] for operation in operations]
+    for value in reversed(range(len(operations))):
+        kind = operations[value][2]
+        users = [
+            level[user] - (operations[user][2] == FIELD)
+            for user in range(value + 1, len(operations))
+            if value in _sources(operations[user])
+        ]
+        if users and kind is not None and value not in results:
+            level[value] = min(users)
+    return [(o[0], at, *o[2:]) for o, at in zip(operations, level, strict=True)]
+
+
+class _Slots:
+    """Numbers that are taken and given back."""
+
+    def __init__(self):
+        self.free, self.size = [], 0
+
+    def take(self):
+        if not self.free:
+            self.free.append(self.size)
+            self.size += 1
+        return self.free.pop()
+
+    def give(self, slot):
+        self.free.append(slot)
 
 
 def _sources(operation):
