@@ -27,6 +27,7 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
     "sphinx.ext.viewcode",
+    "plain_docstrings",
     "numpydoc",
     "myst_parser",
     "sphinx_design",
@@ -52,13 +53,18 @@ numpydoc_validation_checks = {
     "GL03", "GL05", "GL06", "GL07", "GL08", "PR01", "PR02", "PR03", "PR09",
     "SS01", "SS02", "SS03", "YD01",
 }  # fmt: skip
+# A line that says what this class does with a method that its base class explains, or where
+# it is explained, need not repeat the parameters.
+numpydoc_validation_overrides = {
+    "PR01": [r"\A\s*[^\n]+\s*\Z", r"(?i:\b(see|as|inverse of|torch twin of) (the )?:)\w+:`"],
+}
 numpydoc_validation_exclude = {r"\.__\w+__$", r"ThresholdTime"}
 
 sphinx_gallery_conf = {
     "examples_dirs": str(HERE.parent / "examples"),
     "gallery_dirs": "gallery",
     "filename_pattern": r"plot_",
-    "within_subsection_order": "ExampleTitleSortKey",
+    "within_subsection_order": "gallery_order.ReadingOrder",
     "abort_on_example_error": True,
     "only_warn_on_example_error": False,
     "remove_config_comments": True,

@@ -59,5 +59,5 @@ for i, temperature in enumerate(trajectory.temperature.values):
     axes[1].plot(trajectory.time, np.linalg.norm(drift[i], axis=-1) / system.n_sites)
 axes[0].set(xlabel="t", ylabel="change of energy per site")
 axes[1].set(xlabel="t", ylabel="change of magnetisation per site")
-axes[0].legend(frameon=False)
+figure.legend(loc="outside upper center", ncols=3, frameon=False)
 plt.show()

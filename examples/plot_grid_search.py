@@ -52,6 +52,7 @@ error = -search.cv_results_["mean_test_score"]
 figure, axes = plt.subplots(figsize=(5, 3.5), layout="constrained")
 axes.errorbar(order, error, search.cv_results_["std_test_score"], marker="o", capsize=3)
 axes.axhline(-search.scorer_(corrected.base, samples), color="grey", linestyle=":")
-axes.annotate("bare step", (order[0], -search.scorer_(corrected.base, samples)), va="bottom")
+axes.annotate("bare step", (4, -search.scorer_(corrected.base, samples)), va="bottom")
+axes.margins(y=0.1)
 axes.set(xlabel="order", ylabel="one-step error", yscale="log", xticks=order)
 plt.show()

@@ -95,6 +95,12 @@ class Integrator(BaseEstimator, ABC):
     def validate(self, states, name="samples"):
         """Check states and return ``(system at their size, ndarray)``.
 
+        Parameters
+        ----------
+        states : xarray.DataArray or array-like, shape (n_samples, ...)
+        name : str
+            What to call the argument in error messages.
+
         Raises
         ------
         ValueError

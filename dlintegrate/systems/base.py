@@ -48,6 +48,12 @@ class System(BaseEstimator, ABC):
     def validate(self, states, name="samples"):
         """Check states of this system and return them as an ndarray.
 
+        Parameters
+        ----------
+        states : xarray.DataArray or array-like, shape (n_samples, ...)
+        name : str
+            What to call the argument in error messages.
+
         Raises
         ------
         ValueError, TypeError
@@ -81,11 +87,25 @@ class System(BaseEstimator, ABC):
 
     @abstractmethod
     def energy(self, states):
-        """Total energy of each state, shape (n_samples,)."""
+        """Total energy of each state.
+
+        Parameters
+        ----------
+        states : xarray.DataArray or array-like, shape (n_samples, ...)
+
+        Returns
+        -------
+        ndarray, shape (n_samples,)
+        """
 
     @abstractmethod
     def observables(self, array):
         """What a trajectory records beside the state.
+
+        Parameters
+        ----------
+        array : ndarray, shape (n_samples, ...)
+            Validated states.
 
         Returns
         -------
@@ -94,7 +114,18 @@ class System(BaseEstimator, ABC):
         """
 
     def project(self, array, before, quantities, elapsed):
-        """Restore conserved ``quantities`` of ``before`` in ``array``; see the systems.
+        """Restore conserved quantities of the state before a step.
+
+        Parameters
+        ----------
+        array : ndarray, shape (n_samples, ...)
+            States after the step; not modified.
+        before : ndarray, like ``array``
+            States before it.
+        quantities : collection of str
+            Names out of ``invariants``.
+        elapsed : float
+            Time between the two.
 
         Raises
         ------
@@ -105,9 +136,17 @@ class System(BaseEstimator, ABC):
 
     @abstractmethod
     def healthy(self, array):
-        """Which states are possible at all, a boolean array of shape (n_samples,).
+        """Which states are possible at all.
 
         Explosions stay finite, so this checks physical bounds too.
+
+        Parameters
+        ----------
+        array : ndarray, shape (n_samples, ...)
+
+        Returns
+        -------
+        ndarray of bool, shape (n_samples,)
         """
 
     def wrap(self, array, template):

@@ -136,6 +136,8 @@ class HeisenbergLattice(System):
         ----------
         states : xarray.DataArray or array-like, shape (n_samples, *sides, 3)
             Spins, of unit length to 1e-5; what is off by more than 1e-12 is normalised.
+        name : str
+            What to call the argument in error messages.
 
         Raises
         ------

@@ -1,0 +1,20 @@
+"""The order in which the gallery is read."""
+
+_ORDER = (
+    "plot_first_trajectory.py",
+    "plot_corrected_integrator.py",
+    "plot_park_figures.py",
+    "plot_learned_composition.py",
+    "plot_grid_search.py",
+    "plot_streaming.py",
+)
+
+
+class ReadingOrder:
+    """Sort key of sphinx-gallery: first steps first, new files last."""
+
+    def __init__(self, src_dir):
+        self.src_dir = src_dir
+
+    def __call__(self, filename):
+        return (_ORDER.index(filename) if filename in _ORDER else len(_ORDER), filename)
