@@ -1,6 +1,6 @@
 """Speed of the Monte Carlo moves, and sampled energies beside the reference table.
 
-Run ``python benchmarks/bench_sampling.py``; about three minutes on one core.
+Run ``python benchmarks/bench_sampling.py``; about a minute on one core.
 """
 
 import argparse
@@ -91,7 +91,7 @@ def equilibration(side, temperature, seed):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--samples", type=int, default=400, help="samples per energy of 16³")
+    parser.add_argument("--samples", type=int, default=200, help="samples per energy of 16³")
     parser.add_argument("--seed", type=int, default=2)
     arguments = parser.parse_args()
     started = time.time()
@@ -113,7 +113,11 @@ def main():
     cases = [(4, TC), (8, TC), (16, TC), (16, 0.4)]
     results["equilibration"] = [equilibration(*case, arguments.seed) for case in cases]
     for row in results["equilibration"]:
-        print({k: np.round(v, 2).tolist() for k, v in row.items()})
+        print(
+            "L={L:2} T={T:<6} {n_sweeps} sweeps by default, autocorrelation times "
+            "{tau_energy:.1f} (energy), {tau_magnetization:.1f} (|M|): ".format(**row)
+            + ("sufficient" if row["sufficient"] else "NOT sufficient")
+        )
     record("sampling", results, started, seeds=arguments.seed)
 
 
