@@ -149,7 +149,8 @@ class OneStepError:
         rows = self.rows(parameters)
         state = self.before.copy()
         system = self.system
-        halvings = halvings_needed(system.max_field, rows)
+        # no fewer than two, so that one compiled kernel serves the whole fit
+        halvings = max(2, halvings_needed(system.max_field, rows))
         if not np.isfinite(rows).all() or halvings > 8:
             return np.full(state.size, 1e6)
         run = sweep_kernel(halvings, self.parametrisation.angle_function)

@@ -25,7 +25,7 @@ def blanes_moan(stages):
     known = max((s for s in _CLASSICAL if s <= stages), default=None)
     if known is None:
         return second_order(np.full(stages, 1.0 / stages))
-    return _pad(_complete(_CLASSICAL[known], known), stages)
+    return _pad(complete(_CLASSICAL[known], known), stages)
 
 
 def suzuki(stages):
@@ -43,35 +43,45 @@ def suzuki(stages):
 def scatter(stages, rng):
     """Random consistent palindromic lengths, a third of them negative."""
     half = 0.3 * np.abs(rng.standard_normal(stages + 1)) * rng.choice([1, 1, -1], stages + 1)
-    return _complete(half[: stages - 1], stages)
+    return complete(half[: stages - 1], stages)
 
 
-def shipped(stages, step):
+def shipped(stages, step, processor=False):
     """Learned compositions that come with the package, nearest in |J| dt first, two at most.
-
-    They were fitted on 6³ at mixed temperatures by ``benchmarks/bench_compositions.py
-    --search``.
 
     Parameters
     ----------
     stages : int
     step : float
         J dt.
+    processor : bool, default False
+        Those with a processor, or those without.
 
     Returns
     -------
-    list of (name, lengths, angle coefficients for J = 1)
+    list of (name, step, processor)
+        Both as ``(lengths, angle coefficients for J = 1)``; the last None without processor.
     """
-    entries = [entry for entry in COMPOSITIONS if entry["stages"] == stages]
+    entries = [
+        entry
+        for entry in COMPOSITIONS
+        if entry["stages"] == stages and (entry["processor"] is not None) == processor
+    ]
     entries.sort(key=lambda entry: abs(np.log(entry["dt"] / abs(step))) if step else 0.0)
     return [
         (
-            f"shipped, {stages} stages at dt={entry['dt']:g}",
-            np.array(entry["coefficients"]),
-            np.array(entry["angle_coefficients"]),
+            f"shipped, dt={entry['dt']:g}",
+            (mirrored(entry["half"]), mirrored(entry["angles"])),
+            None if not processor else tuple(map(np.array, entry["processor"])),
         )
         for entry in entries[:2]
     ]
+
+
+def mirrored(half):
+    """The palindrome of a half that ends in the middle."""
+    half = np.array(half)
+    return np.concatenate([half, half[-2::-1]])
 
 
 def rows(lengths, angles=None, coupling=1.0):
@@ -93,7 +103,7 @@ def second_order(steps):
     return lengths
 
 
-def _complete(half, stages):
+def complete(half, stages):
     """The palindrome with the first ``stages - 1`` lengths given and both sums one."""
     n = 2 * stages + 1
     if stages == 1:

@@ -4,6 +4,7 @@ import numbers
 import warnings
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from ..integrators.composition import SublatticeComposition
@@ -47,15 +48,16 @@ class LearnedComposition(Corrector):
         Learn a short composition as well that is applied once at the start of a
         run and undone at each output. The fit then minimises the error after four
         steps instead of one. Time reversal is lost.
-    init : {"auto", "blanes-moan", "suzuki", "random"}, default "auto"
+    init : {"auto", "blanes-moan", "suzuki", "random"} or array-like, default "auto"
         Where to start: ``"auto"`` tries the shipped coefficients for this number of
-        stages and the classical methods, and keeps the best.
+        stages and the classical methods, and keeps the best. An array of shape
+        (2 stages + 1,) gives sweep lengths, palindromic with sums one.
     n_restarts : int, default 0
         Random starts in addition (at least one with ``init="random"``).
     max_iter : int, default 60
         Iterations per start.
     n_fit_samples : int, optional
-        Samples used, chosen evenly over the size of the base's error. Default:
+        Samples used, chosen evenly over the size of the classical error. Default:
         as many as hold 6,000 spins, at least eight.
     solver : {"levenberg-marquardt", "lbfgs"}, default "levenberg-marquardt"
         Damped Gauss-Newton through the numba kernel, or L-BFGS through its
@@ -79,8 +81,9 @@ class LearnedComposition(Corrector):
     start_ : str
         Which start won.
     history_ : dict of lists
-        ``"loss"``: rms error per spin of one step (four with a processor), samples
-        weighted by the inverse of the base's error, at each iteration.
+        ``"loss"`` at each iteration: root mean square over the samples of the error of
+        one step (four with a processor), relative to that of the classical method of
+        as many stages (Blanes-Moan for 6 and 10).
 
     Notes
     -----
@@ -146,9 +149,8 @@ class LearnedComposition(Corrector):
         rng = np.random.default_rng(_seed(random_state))
         self.dt_ = base.checked_dt()
         self.first_ = int(getattr(base, "first", 0))
-        system = base.system.matching(X)
-        problem = _Problem(self, base, system, X, Y)
-        candidates = self._starts(problem, rng)
+        problem = _Problem(self, base, X, Y)
+        candidates = self._starts(problem, rng, (base, X, Y, device, progress))
         ranked = self._screen(problem, candidates, progress)
         name, parameters, history = self._refine(problem, ranked, device, progress)
         self._store(problem.parametrisation, parameters)
@@ -158,6 +160,10 @@ class LearnedComposition(Corrector):
 
     def bind(self, base):
         """Return the learned composition for the system of ``base``.
+
+        Parameters
+        ----------
+        base : Integrator
 
         Raises
         ------
@@ -187,9 +193,9 @@ class LearnedComposition(Corrector):
         count = self.n_fit_samples
         if count is not None and (not isinstance(count, numbers.Integral) or count < 1):
             raise ValueError(f"n_fit_samples={count!r}: expected None or an int, 1 or more")
-        for name, valid in (("init", _INITS), ("solver", _SOLVERS)):
-            if getattr(self, name) not in valid:
-                raise ValueError(f"{name}={getattr(self, name)!r}: expected one of {valid}")
+        if not _is(self.solver, *_SOLVERS):
+            raise ValueError(f"solver={self.solver!r}: expected one of {_SOLVERS}")
+        self._check_init()
         if not isinstance(base.system, HeisenbergLattice):
             raise ValueError(
                 f"system={base.system!r}: LearnedComposition needs a HeisenbergLattice, "
@@ -201,59 +207,81 @@ class LearnedComposition(Corrector):
                 "sublattices and needs even sides"
             )
 
+    def _check_init(self):
+        if isinstance(self.init, str):
+            if self.init not in _INITS:
+                raise ValueError(f"init={self.init!r}: expected one of {_INITS} or an array")
+            return
+        lengths = np.asarray(self.init, dtype=np.float64)
+        if lengths.shape != (2 * self.stages + 1,) or not np.isfinite(lengths).all():
+            raise ValueError(
+                f"init has shape {lengths.shape}: expected ({2 * self.stages + 1},), finite, "
+                f"for stages={self.stages}"
+            )
+
     def _parametrisation(self):
         processor = _PROCESSOR_SWEEPS if self.processor else 0
         return Parametrisation(int(self.stages), bool(self.angle_function), processor)
 
-    def _starts(self, problem, rng):
+    def _starts(self, problem, rng, fit_arguments):
         """Name and free parameters of every start."""
         parametrisation, coupling = problem.parametrisation, problem.system.coupling
+        if self.processor:
+            return self._processed_starts(parametrisation, coupling, rng, fit_arguments)
         named = []
-        if self.init == "auto":
-            named += starts.shipped(self.stages, self.dt_ * coupling)
-        if self.init in ("auto", "blanes-moan"):
-            named.append(("blanes-moan", starts.blanes_moan(self.stages), None))
-        if self.init in ("auto", "suzuki"):
-            named.append(("suzuki", starts.suzuki(self.stages), None))
-        n_random = max(self.n_restarts, self.init == "random")
-        named += [(f"random {i}", starts.scatter(self.stages, rng), None) for i in range(n_random)]
-        n_processors = _PROCESSOR_STARTS if self.processor else 1
+        if not isinstance(self.init, str):
+            named.append(("given", (np.asarray(self.init, dtype=np.float64),)))
+        elif self.init == "auto":
+            shipped = starts.shipped(self.stages, self.dt_ * coupling)
+            named += [(name, step) for name, step, _ in shipped]
+        if _is(self.init, "auto", "blanes-moan"):
+            named.append(("blanes-moan", (starts.blanes_moan(self.stages),)))
+        if _is(self.init, "auto", "suzuki"):
+            named.append(("suzuki", (starts.suzuki(self.stages),)))
+        for i in range(max(self.n_restarts, _is(self.init, "random"))):
+            named.append((f"random {i}", (starts.scatter(self.stages, rng),)))
         return [
-            (
-                f"{name}, processor {i}" if self.processor else name,
-                parametrisation.parameters(
-                    starts.rows(lengths, angles, coupling), self._processor_start(rng)
-                ),
-            )
-            for name, lengths, angles in named
-            for i in range(n_processors)
+            (name, parametrisation.parameters(starts.rows(*step, coupling=coupling)))
+            for name, step in named
         ]
 
-    def _processor_start(self, rng):
-        """Random, for all first derivatives vanish at a processor of length zero."""
-        if not self.processor:
-            return None
-        rows = np.zeros((_PROCESSOR_SWEEPS, 4))
-        rows[:, 0] = 0.1 * rng.standard_normal(_PROCESSOR_SWEEPS)
-        return rows
+    def _processed_starts(self, parametrisation, coupling, rng, fit_arguments):
+        """What is learned without processor, with random processors; and the shipped ones.
+
+        Random, for all first derivatives vanish at a processor of length zero.
+        """
+        found = []
+        if _is(self.init, "auto"):
+            for name, *both in starts.shipped(self.stages, self.dt_ * coupling, True):
+                pair = (starts.rows(*part, coupling=coupling) for part in both)
+                found.append((name, parametrisation.parameters(*pair)))
+        base, X, Y, device, progress = fit_arguments
+        plain = clone(self).set_params(processor=False)
+        plain.fit(base, X, Y, device=device, random_state=rng, progress=progress)
+        step = starts.rows(plain.coefficients_, plain.angle_coefficients_)
+        for i in range(_PROCESSOR_STARTS):
+            chi = np.zeros((_PROCESSOR_SWEEPS, 4))
+            chi[:, 0] = 0.1 * rng.standard_normal(_PROCESSOR_SWEEPS)
+            found.append((f"{plain.start_}, processor {i}", parametrisation.parameters(step, chi)))
+        return found
 
     def _screen(self, problem, candidates, progress):
         """Order the starts by what a few iterations on a few samples make of them."""
         if len(candidates) == 1:
-            return candidates
+            return [(*candidates[0], 1.0)]
         error = problem.error(problem.few)
         found = []
         for name, start in _bar(candidates, progress, "starts"):
             moved, history = levenberg_marquardt(error, start, min(self.max_iter, 15))
-            found.append((history[-1], name, moved))
-        found.sort(key=lambda entry: entry[0])
-        return [(name, moved) for _, name, moved in found]
+            found.append((name, moved, history[-1]))
+        return sorted(found, key=lambda entry: entry[2])
 
     def _refine(self, problem, ranked, device, progress):
-        """Run the solver from the best two starts and keep the better result."""
+        """Run the solver from the best start, and from the second if it is close."""
         error = problem.error(problem.many)
         found = []
-        for name, start in ranked[:2]:
+        close = [entry for entry in ranked[:2] if entry[2] < 1.3 * ranked[0][2]]
+        for name, start, _ in close:
             with _bar(range(self.max_iter), progress, f"from {name}") as bar:
 
                 def report(rms, bar=bar):
@@ -295,32 +323,33 @@ class LearnedComposition(Corrector):
 class _Problem:
     """States, targets and weights of one fit."""
 
-    def __init__(self, corrector, base, system, X, Y):
+    def __init__(self, corrector, base, X, Y):
         self.parametrisation = corrector._parametrisation()
-        self.system, self.dt, self.first = system, corrector.dt_, corrector.first_
+        self.system = base.system.matching(X)
+        self.dt, self.first = corrector.dt_, corrector.first_
         self.n_steps = _PROCESSOR_STEPS if corrector.processor else 1
-        error = np.sqrt(((base.advance(X, 1) - Y) ** 2).sum(-1).reshape(len(X), -1).mean(1))
-        floor = np.sqrt((error**2).mean())
-        self.weights = np.full(len(X), 1.0)
-        if floor > 0:
-            # a sample counts by its error relative to the base's, or cold samples would
-            # rule; the floor keeps nearly aligned ones from ruling in their turn
-            self.weights = 1.0 / np.hypot(error / floor, 0.1)
-            self.weights /= np.sqrt((self.weights**2 * error**2).mean()) / floor
-        order = np.argsort(error, kind="stable")
-        count = corrector.n_fit_samples or max(8, _N_FIT_SPINS // system.n_sites)
-        self.many = _evenly(order, count)
-        self.few = _evenly(order, min(count, max(4, _N_SCREEN_SPINS // system.n_sites)))
         self.X, self.Y = X, self._targets(Y)
+        classical = self._composition(corrector.stages, 1).advance(X, self.n_steps)
+        error = np.sqrt(((classical - self.Y) ** 2).sum(-1).reshape(len(X), -1).mean(1))
+        # relative to the classical method, or cold samples would rule; the floor
+        # keeps nearly aligned ones from ruling in their turn
+        typical = np.sqrt((error**2).mean()) or 1.0
+        self.weights = 1.0 / np.hypot(error, 0.1 * typical)
+        order = np.argsort(error, kind="stable")
+        count = corrector.n_fit_samples or max(8, _N_FIT_SPINS // self.system.n_sites)
+        self.many = _evenly(order, count)
+        self.few = _evenly(order, min(count, max(4, _N_SCREEN_SPINS // self.system.n_sites)))
 
     def _targets(self, Y):
         """With a processor: the reference ``n_steps`` steps after the start."""
         if self.n_steps == 1:
             return Y
-        fine = SublatticeComposition(
-            self.system, self.dt / _FINE, starts.blanes_moan(10), first=self.first
-        )
-        return fine.advance(Y, _FINE * (self.n_steps - 1))
+        return self._composition(10, _FINE).advance(Y, _FINE * (self.n_steps - 1))
+
+    def _composition(self, stages, n_parts):
+        """The classical method of so many stages at a part of the time step."""
+        lengths = starts.blanes_moan(stages)
+        return SublatticeComposition(self.system, self.dt / n_parts, lengths, first=self.first)
 
     def error(self, chosen):
         """The residuals over the chosen samples."""
@@ -332,6 +361,11 @@ class _Problem:
 
 #: Sub-steps of the sixth-order reference that continues the labels for a processor.
 _FINE = 20
+
+
+def _is(value, *names):
+    """Whether a parameter that may be an array is one of these strings."""
+    return isinstance(value, str) and value in names
 
 
 def _evenly(order, count):
