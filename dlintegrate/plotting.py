@@ -240,12 +240,13 @@ def plot_comparison(trajectories, reference, path=None, *, threshold=0.99, vecto
 
     Parameters
     ----------
-    trajectories : dict of str to xarray.Dataset
+    trajectories : dict of str to xarray.Dataset, or to a sequence of them
         Label to what ``simulate`` returned, from the same initial states and
         saved at the times of ``reference``. The ``temperature(sample)`` of the
-        initial states makes the columns.
-    reference : xarray.Dataset
-        The reference trajectory.
+        initial states makes the columns. Several Datasets (of other lengths in
+        time, say) stand side by side.
+    reference : xarray.Dataset or sequence of them
+        The reference trajectories.
     path : str or path-like, optional
         Save the figure there, at 200 dots per inch.
     threshold : float, default 0.99
@@ -267,23 +268,33 @@ def plot_comparison(trajectories, reference, path=None, *, threshold=0.99, vecto
 
     if not trajectories:
         raise ValueError("trajectories is empty; expected a dict of label to trajectory")
-    columns = temperature_indexers(next(iter(trajectories.values())))
+    trajectories = {label: _sequence(value) for label, value in trajectories.items()}
+    references = _sequence(reference)
+    columns = [
+        (temperature, part, samples)
+        for part, expected in enumerate(references)
+        for temperature, samples in temperature_indexers(expected).items()
+    ]
     # a Figure of its own, not pyplot's: no window, no global state
     figure = Figure(figsize=(1.3 + 3.3 * len(columns), 8.2), layout="constrained")
     axes = figure.subplots(3, len(columns), sharex="col", sharey="row", squeeze=False)
-    for index, (label, trajectory) in enumerate(trajectories.items()):
+    for index, (label, parts) in enumerate(trajectories.items()):
         line = {"label": label, **_line(_style(index))}
-        for column, samples in zip(axes.T, columns.values(), strict=True):
-            part, expected = trajectory.isel(sample=samples), reference.isel(sample=samples)
+        for column, (_, k, samples) in zip(axes.T, columns, strict=True):
+            part, expected = parts[k].isel(sample=samples), references[k].isel(sample=samples)
             correlation = spin_correlation(part, expected)
             plot_correlation(correlation, column[0], **line)
             _mark_threshold(column[0], correlation, threshold, line["color"])
             plot_drift(energy_drift(part), column[1], std=False, **line)
             plot_drift(magnetization_drift(part), column[2], vector=vector, std=False, **line)
-    _finish(figure, axes, list(columns), threshold)
+    _finish(figure, axes, [temperature for temperature, _, _ in columns], threshold)
     if path is not None:
         figure.savefig(path, dpi=200)
     return figure
+
+
+def _sequence(value):
+    return list(value) if isinstance(value, list | tuple) else [value]
 
 
 def _mark_threshold(ax, correlation, threshold, color):

@@ -275,13 +275,14 @@ class CorrectedIntegrator(VersionedState, Integrator):
         return self.step(samples)
 
     def score(self, samples, y=None):
-        """Negative one-step error (rms per spin) against the reference; greater is better.
+        """Negative one-step error (rms per spin); greater is better.
 
         Parameters
         ----------
         samples : array-like, shape (n_samples, ...)
         y : array-like, optional
-            Labels; made with the reference if absent.
+            Labels; by default a converged integration (see
+            :func:`dlintegrate.metrics.one_step_error`).
 
         Returns
         -------
