@@ -12,6 +12,7 @@ sys.path[:0] = [str(HERE / "_ext"), str(HERE.parent)]
 os.environ.setdefault("TQDM_DISABLE", "1")
 
 import matplotlib  # noqa: E402
+from sphinx.ext import autosummary  # noqa: E402
 
 matplotlib.use("agg")
 
@@ -44,6 +45,9 @@ myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 
 autosummary_generate = True
+# or the summaries of this library would end at "(Park 2022, Eq."
+autosummary.WELL_KNOWN_ABBREVIATIONS += ("Eq.", "Eqs.", "Fig.", "Figs.", "sec.")
+default_role = "py:obj"
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 toc_object_entries_show_parents = "hide"
@@ -69,6 +73,7 @@ sphinx_gallery_conf = {
     "only_warn_on_example_error": False,
     "remove_config_comments": True,
     "show_memory": False,
+    "write_computation_times": False,
     "show_signature": False,
     "min_reported_time": 0,
     "download_all_examples": False,

@@ -6,13 +6,14 @@ A page whose file does not exist (yet) simply lacks that part.
 
 ``{results} name``
     A table of the list of records (or dict of records) at ``:path:``.
-``{if-results} name``
-    Its content is shown only if the file (and ``:path:``) exists.
+``:::::{if-results} name`` … ``:::::``
+    Its content is shown only if the file exists; ``name absent``: only if not.
 ``{result}`name:path```
     One number inside a sentence.
 """
 
 import json
+import re
 from pathlib import Path
 
 from docutils import nodes
@@ -47,10 +48,10 @@ def format_value(value):
     if isinstance(value, float):
         if value != value:  # NaN
             return "–"
-        if value == 0 or 1e-2 <= abs(value) < 1e5:
-            digits = max(0, 3 - len(str(int(abs(value))))) if abs(value) >= 1 else 3
-            text = f"{value:.{digits}f}"
-            return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
+        if abs(value) >= 1000:
+            return f"{value:.0f}"
+        if value == 0 or abs(value) >= 1e-2:
+            return f"{value:.3g}"
         mantissa, exponent = f"{value:.1e}".split("e")
         return f"{mantissa}e{int(exponent)}"
     if isinstance(value, list):
@@ -137,29 +138,31 @@ def provenance(metadata):
     versions = ", ".join(f"{k} {v}" for k, v in metadata.get("versions", {}).items() if v)
     device = metadata.get("device") or metadata.get("cpu", "")
     text = (
-        f"{metadata.get('command')} · {str(metadata.get('date'))[:10]} · "
+        f" · {str(metadata.get('date'))[:10]} · "
         f"{metadata.get('duration_seconds')} s on {device}, {metadata.get('cores')} cores · "
         f"commit {metadata.get('commit')} · {versions} · seeds {metadata.get('seeds')}"
     )
-    return nodes.paragraph(text=text, classes=["results-provenance"])
+    command = nodes.literal(text=str(metadata.get("command")))
+    return nodes.paragraph("", "", command, nodes.Text(text), classes=["results-provenance"])
 
 
-class IfResults(SphinxDirective):
-    """Content that is shown only if a result exists."""
+_CONDITIONAL = re.compile(
+    r"^:::::\{if-results\} (\S+)( absent)?\n(.*?)^:::::$", re.MULTILINE | re.DOTALL
+)
 
-    required_arguments = 1
-    has_content = True
-    option_spec = {"path": directives.unchanged, "absent": directives.flag}  # noqa: RUF012
 
-    def run(self):
-        name = self.arguments[0]
-        note_dependency(self.env, name)
-        content = load(name)
-        found = content is not None and lookup(content["results"], self.options.get("path", ""))
-        present = found is not None and found is not False
-        if present == ("absent" in self.options):
-            return []
-        return self.parse_content_to_nodes()
+def keep_what_exists(app, docname, source):
+    """Drop the conditional parts of a page whose results do not exist.
+
+    Done on the source and not by a directive, so that a part may have headings.
+    """
+
+    def choose(match):
+        name, absent, text = match.groups()
+        note_dependency(app.env, name)
+        return text if (load(name) is None) == bool(absent) else ""
+
+    source[0] = _CONDITIONAL.sub(choose, source[0])
 
 
 class Result(SphinxRole):
@@ -180,6 +183,6 @@ def note_dependency(env, name):
 
 def setup(app):
     app.add_directive("results", Results)
-    app.add_directive("if-results", IfResults)
+    app.connect("source-read", keep_what_exists)
     app.add_role("result", Result())
     return {"parallel_read_safe": True, "parallel_write_safe": True}
