@@ -225,9 +225,9 @@ def _pack(spins, memory, n_slots, n_sublattices):
 
 
 @kernel
-def _unpack_tangent(lattices, slots, spins, out):
-    """Write the part of the result that is perpendicular to the spins."""
-    nx, ny, nz, _ = spins.shape
+def _unpack_tangent(lattices, slots, normal, out):
+    """Write the part of the result that is perpendicular to the unit vectors ``normal``."""
+    nx, ny, nz, _ = normal.shape
     two = lattices.shape[0] - 1
     for x in range(nx):
         for y in range(ny):
@@ -236,7 +236,7 @@ def _unpack_tangent(lattices, slots, spins, out):
                 s = ((x + y + z) & 1) * two
                 vector = lattices[s, slots[s]]
                 f, g, h = vector[0, i + z], vector[1, i + z], vector[2, i + z]
-                a, b, c = spins[x, y, z, 0], spins[x, y, z, 1], spins[x, y, z, 2]
+                a, b, c = normal[x, y, z, 0], normal[x, y, z, 1], normal[x, y, z, 2]
                 along = f * a + g * b + h * c
                 out[x, y, z, 0] = f - along * a
                 out[x, y, z, 1] = g - along * b
@@ -244,13 +244,15 @@ def _unpack_tangent(lattices, slots, spins, out):
 
 
 @kernel
-def residue(spins, rows, weights, levels, n_slots, n_scratch, results, coupling, bias, out):
+def residue(spins, normal, rows, weights, levels, n_slots, n_scratch, results, coupling, bias, out):
     """Run a program on every sample and write the tangent part of its result.
 
     Parameters
     ----------
     spins : ndarray, shape (n_samples, X, Y, Z, 3)
         Where the trees are evaluated.
+    normal : ndarray, shape of ``spins``
+        Unit vectors to which the result is made perpendicular.
     rows, weights, levels, n_slots, n_scratch, results
         The fields of a program.
     coupling : float
@@ -278,4 +280,4 @@ def residue(spins, rows, weights, levels, n_slots, n_scratch, results, coupling,
                         memory, rows[r], weights[r], sublattice, first, last,
                         sizes, neighbours, coupling, bias,
                     )  # fmt: skip
-        _unpack_tangent(lattices, results, spins[i], out[i])
+        _unpack_tangent(lattices, results, normal[i], out[i])

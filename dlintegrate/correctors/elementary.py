@@ -7,7 +7,9 @@ import numpy as np
 
 from .._kernels import heisenberg as kernels
 from .._kernels import trees as tree_kernels
+from .._kernels.sweeps import sweep_kernel
 from .._kernels.tree_program import compile_program, trees
+from ..integrators.composition import halvings_needed
 from .base import ResidueCorrector
 
 #: Sites whose features are held in memory at a time while fitting.
@@ -28,8 +30,12 @@ class ElementaryDifferentialResidue(ResidueCorrector):
     weights differ between the sublattices, because the base step treats them
     differently, and are regressed at the time step in question, so that they make up
     for what lies beyond the largest order. The trees are
-    evaluated at the state after the base step, and their part perpendicular to
-    the spins is used.
+    evaluated in the middle of the step, where the series converges two to four times
+    faster than at either end (what leads out of the tangent plane is dropped).
+
+    Made for compositions of sublattice rotations of any order. The spherical midpoint
+    also divides by the length of the mean spin, which no tree does: its residue is only
+    about halved.
 
     Parameters
     ----------
@@ -103,8 +109,9 @@ class ElementaryDifferentialResidue(ResidueCorrector):
         for chunk, part in _chunks(X, progress):
             before, reference = X[chunk], Y[chunk]
             after = base.advance(before, 1)
-            label = reference / np.einsum("...c,...c->...", after, reference)[..., None] - after
-            features = _features(system, after, order, min_order) * scale
+            label = _tangent_label(after, reference)
+            middle = _middle(system, before, after, dt, n_sublattices)
+            features = _features(system, middle, after, order, min_order) * scale
             parts[part].add(features, label)
         both = parts[0] + parts[1]
         coefficients = both.solve(alpha)
@@ -120,46 +127,18 @@ class ElementaryDifferentialResidue(ResidueCorrector):
         return self
 
     def residue(self, system, before, after):
-        """Weighted sum of trees at ``after``, perpendicular to it."""
-        _check_sides(after.shape[1:-1], len(self.coef_))
-        weights = self._weights()
-        program = _program(self.order, len(weights), weights.tobytes())
-        cubic = after.reshape(len(after), *kernels.cubic_sides(after.shape[1:-1]), 3)
-        out = np.empty_like(cubic)
-        tree_kernels.residue(cubic, *program, system.coupling, system.bias, out)
-        return out.reshape(after.shape)
+        """Weighted sum of trees in the middle of the step, perpendicular to ``after``."""
+        n_sublattices = len(self.coef_)
+        _check_sides(after.shape[1:-1], n_sublattices)
+        middle = _middle(system, before, after, self.dt_, n_sublattices)
+        return sum_trees(system, middle, after, self.order, self._weights())
 
     def residue_tensor(self, system, before, after):
         """Torch twin of :meth:`residue`: differentiable, on the device of ``after``."""
-        import torch
-
-        _check_sides(after.shape[1:-1], len(self.coef_))
-        table = trees(self.order)
-        weights = torch.as_tensor(self._weights(), dtype=after.dtype, device=after.device)
-        bias = torch.as_tensor(system.bias, dtype=after.dtype, device=after.device)
-        values, fields = [after], []
-
-        def neighbours(vector):
-            return kernels.local_field_torch(vector, system.coupling, np.zeros(3))
-
-        fields.append(neighbours(after) + bias)
-        for x, y in table.pairs[1:]:
-            if table.orders[len(values)] == self.order:
-                break
-            values.append(torch.linalg.cross(values[x], fields[y]))
-            fields.append(neighbours(values[-1]))
-        # own: weights of each site; facing: those of the sublattice that its neighbours are on
-        parity = torch.as_tensor(_parity(after.shape[1:-1]), device=after.device)
-        own = weights[parity % len(weights)][..., None]
-        facing = weights[(1 - parity) % len(weights)][..., None]
-        total = torch.zeros_like(after)
-        for x in range(len(values)):
-            pairs = [(t, y) for t, (u, y) in enumerate(table.pairs[1:], 1) if u == x]
-            if pairs:
-                inner = sum(facing[..., t, :] * values[y] for t, y in pairs)
-                bare = sum(own[..., t, :] * bias for t, y in pairs if y == 0)
-                total = total + torch.linalg.cross(values[x], neighbours(inner) + bare)
-        return total - (total * after).sum(-1, keepdim=True) * after
+        n_sublattices = len(self.coef_)
+        _check_sides(after.shape[1:-1], n_sublattices)
+        middle = _middle_tensor(system, before, after, self.dt_, n_sublattices)
+        return sum_trees_tensor(system, middle, after, self.order, self._weights())
 
     def bind(self, base):
         """Return the corrected step; see :class:`ResidueCorrector`.
@@ -201,6 +180,91 @@ class ElementaryDifferentialResidue(ResidueCorrector):
         return int(order), int(min_order), float(alpha)
 
 
+def sum_trees(system, spins, normal, order, weights):
+    """Evaluate ``Σ_t weights[s, t] t`` at ``spins`` on every sublattice s.
+
+    Parameters
+    ----------
+    system : HeisenbergLattice
+    spins, normal : ndarray, shape (n_samples, *sides, 3)
+        Where the trees are evaluated; what the result is made perpendicular to.
+    order : int
+    weights : ndarray, shape (n_sublattices, n_trees)
+        For all trees up to ``order``, the spin itself first; one row or two.
+
+    Returns
+    -------
+    ndarray, shape of ``spins``
+    """
+    program = _program(order, len(weights), weights.tobytes())
+    sides = kernels.cubic_sides(spins.shape[1:-1])
+    cubic, perpendicular = (np.ascontiguousarray(v).reshape(-1, *sides, 3) for v in (spins, normal))
+    out = np.empty_like(cubic)
+    tree_kernels.residue(cubic, perpendicular, *program, system.coupling, system.bias, out)
+    return out.reshape(spins.shape)
+
+
+def sum_trees_tensor(system, spins, normal, order, weights):
+    """Torch twin of :func:`sum_trees`."""
+    import torch
+
+    table = trees(order)
+    weights, bias = (
+        torch.as_tensor(v, dtype=spins.dtype, device=spins.device) for v in (weights, system.bias)
+    )
+
+    def neighbours(vector):
+        return kernels.local_field_torch(vector, system.coupling, np.zeros(3))
+
+    values, fields = [spins], [neighbours(spins) + bias]
+    for x, y in table.pairs[1 : np.searchsorted(table.orders, order)]:
+        values.append(torch.linalg.cross(values[x], fields[y]))
+        fields.append(neighbours(values[-1]))
+    # own: weights of each site; facing: of the sublattice that its neighbours are on
+    parity = torch.as_tensor(_parity(spins.shape[1:-1]), device=spins.device)
+    own = weights[parity % len(weights)][..., None]
+    facing = weights[(1 - parity) % len(weights)][..., None]
+    total = own[..., 0, :] * spins
+    for x, value in enumerate(values):
+        pairs = [(t, y) for t, (u, y) in enumerate(table.pairs[1:], 1) if u == x]
+        inner = sum(facing[..., t, :] * values[y] for t, y in pairs)
+        bare = sum(own[..., t, :] * bias for t, y in pairs if y == 0)
+        total = total + torch.linalg.cross(value, neighbours(inner) + bare)
+    return total - (total * normal).sum(-1, keepdim=True) * normal
+
+
+def _middle(system, before, after, dt, n_sublattices):
+    """A state half a step before ``after``, by a sweep of each sublattice.
+
+    For a second-order sublattice step this is the very state in its middle. Where
+    there are no sublattices the mean serves (it is not of unit length, and need not be).
+    """
+    if n_sublattices == 1:
+        return 0.5 * (before + after)
+    rows = _half_step_back(dt)
+    run = sweep_kernel(halvings_needed(system.max_field, rows), False)
+    middle = np.array(after, dtype=np.float64, order="C")
+    cubic = middle.reshape(len(middle), *kernels.cubic_sides(middle.shape[1:-1]), 3)
+    run(cubic, rows, rows[:0], rows[:0], 0, system.coupling, system.bias)
+    return middle
+
+
+def _middle_tensor(system, before, after, dt, n_sublattices):
+    """Torch twin of :func:`_middle`."""
+    import torch
+
+    from .._kernels.sweeps_torch import advance_schedule
+
+    if n_sublattices == 1:
+        return 0.5 * (before + after)
+    rows = torch.as_tensor(_half_step_back(dt)[:, 1:], dtype=after.dtype, device=after.device)
+    return advance_schedule(after, [0, 1], rows, system.coupling, system.bias)
+
+
+def _half_step_back(dt):
+    return np.array([[s, -0.5 * dt, 0.0, 0.0, 0.0] for s in (0, 1)])
+
+
 class _Moments:
     """What a least-squares fit needs of its rows: the R of their QR decomposition.
 
@@ -238,6 +302,13 @@ class _Moments:
         return float(np.sqrt(sum(np.dot(v, v) for v in left) / self.n_sites))
 
 
+def _tangent_label(after, reference):
+    """R perpendicular to ``after`` with normalize(after + R) = reference."""
+    along = np.einsum("...c,...c->...", after, reference)[..., None]
+    # a quarter turn off or more no R reaches the reference: let such spins not dominate
+    return reference / np.maximum(along, 0.1) - after * (along / np.maximum(along, 0.1))
+
+
 def _triangle(old, new):
     stacked = new if old is None else new if new is None else np.concatenate([old, new])
     return old if new is None else np.linalg.qr(stacked, mode="r")
@@ -254,8 +325,8 @@ def _ridge(triangle, alpha):
     return np.linalg.lstsq(rows, target, rcond=None)[0] / scale
 
 
-def _features(system, spins, order, min_order):
-    """Tangent parts of all trees, shape ``(n, *sides, 3, n_trees)``."""
+def _features(system, spins, normal, order, min_order):
+    """All trees at ``spins``, perpendicular to ``normal``: ``(n, *sides, 3, n_trees)``."""
     table = trees(order)
     cubic = spins.reshape(len(spins), *kernels.cubic_sides(spins.shape[1:-1]), 3)
     values, fields = [cubic], []
@@ -266,8 +337,9 @@ def _features(system, spins, order, min_order):
         if x is not None:
             values.append(np.cross(values[x], fields[y]))
     chosen = [v for v, n in zip(values, table.orders, strict=True) if n >= min_order]
-    tangent = [v - np.einsum("...c,...c->...", v, cubic)[..., None] * cubic for v in chosen]
-    return np.stack(tangent, axis=-1).reshape(*spins.shape, len(chosen))
+    features = np.stack(chosen, axis=-1).reshape(*spins.shape, len(chosen))
+    features -= normal[..., None] * np.einsum("...ct,...c->...t", features, normal)[..., None, :]
+    return features
 
 
 def _chunks(X, progress):
