@@ -11,6 +11,7 @@ from common import fastest, record
 
 from dlintegrate._kernels import monte_carlo as moves
 from dlintegrate._kernels.random import stream
+from dlintegrate._kernels.sweeps import masks, pack
 from dlintegrate.sampling import diagnose_sampling, sample_canonical
 from dlintegrate.systems import HeisenbergLattice
 
@@ -32,8 +33,8 @@ def speed(side, temperature=1.44):
     moves.draw_random(spins, numbers)
     moves.heat_bath(spins, temperature, 20, 4, 1.0, bias, numbers)
     packed = np.zeros((2, 3, side // 2, (side + 2) * side))
-    moves.pack(spins, packed)
-    mask = moves.neighbour_masks(side, side)
+    pack(spins, packed)
+    mask = masks(side, side)
     field, work = np.empty((3, side**2)), np.empty((5, side**2))
     uniform = np.empty(2 * side**2)
 

@@ -8,6 +8,7 @@ import pytest
 
 from dlintegrate._kernels import monte_carlo as moves
 from dlintegrate._kernels.random import LANES, fill_uniform, stream
+from dlintegrate._kernels.sweeps import masks, pack, plane_field, unpack
 from dlintegrate.sampling import (
     annealing_ladder,
     diagnose_sampling,
@@ -198,15 +199,15 @@ def test_over_relaxation_keeps_the_energy(shape):
 def over_relax_checkerboard(spins, n_sweeps, coupling, bias):
     nx, ny, nz, _ = spins.shape
     packed = np.zeros((2, 3, nx // 2, (ny + 2) * nz))
-    mask = moves.neighbour_masks(ny, nz)
+    mask = masks(ny, nz)
     field, work, uniform = np.empty((3, ny * nz)), np.empty((5, ny * nz)), np.empty(LANES)
     numbers = stream(np.random.SeedSequence(0))
-    moves.pack(spins, packed)
+    pack(spins, packed)
     for _ in range(n_sweeps):
         moves.checkerboard(
             packed, mask, ny, nz, 0.0, coupling, bias, numbers, uniform, field, work
         )  # fmt: skip
-    moves.unpack(packed, spins)
+    unpack(packed, spins)
 
 
 @pytest.mark.parametrize("shape", [(4, 6, 8), (4, 1, 6), (6, 1, 1), (4, 8, 1)])
@@ -216,8 +217,8 @@ def test_plane_field_is_the_local_field(shape):
     spins = np.empty((*shape, 3))
     moves.draw_random(spins, numbers)
     packed = np.zeros((2, 3, nx // 2, (ny + 2) * nz))
-    moves.pack(spins, packed)
-    mask = moves.neighbour_masks(ny, nz)
+    pack(spins, packed)
+    mask = masks(ny, nz)
     expected = sum(
         np.roll(spins, step, axis) for axis in range(3) if shape[axis] > 1 for step in (1, -1)
     )
@@ -226,12 +227,12 @@ def test_plane_field_is_the_local_field(shape):
     for s in range(2):
         for k in range(nx // 2):
             field = np.empty((3, ny * nz))
-            moves.plane_field(
+            plane_field(
                 packed[1 - s], k, mask[1 - s], mask[s], mask, ny, nz, 1.5, bias, field
             )
             fields[s, :, k, nz : (ny + 1) * nz] = field
     found = np.empty_like(spins)
-    moves.unpack(fields, found)
+    unpack(fields, found)
     np.testing.assert_allclose(found, 1.5 * expected + bias, atol=1e-14)
 
 

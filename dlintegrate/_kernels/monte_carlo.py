@@ -14,7 +14,7 @@ import numpy as np
 
 from .jit import kernel
 from .random import LANES, fill_uniform
-from .sweeps import _refresh_ghosts, masks, pack, unpack
+from .sweeps import masks, pack, plane_field, refresh_ghosts, unpack
 
 #: |h|/T is not taken smaller than this: no direction is preferred by more than that.
 MIN_KAPPA = 1e-8
@@ -84,49 +84,6 @@ def circle(turn, cosine, sine):
         c = 1.0 - u * (1.0 / 2.0) * (1.0 - u * (1.0 / 12.0) * c)
         cosine[i] = 1.0 - 2.0 * s * s
         sine[i] = 2.0 * s * c
-
-
-@kernel
-def neighbour_masks(ny, nz):
-    """The masks of :mod:`.sweeps`, zero along z if there are no bonds."""
-    mask = masks(ny, nz)
-    if nz == 1:
-        mask[2:] = 0.0
-    return mask
-
-
-@kernel
-def _sum_neighbours(
-    out, here, up, down, left, last, right, first, after, before,
-    odd, even, not_first, is_first, not_last, is_last, across_rows, coupling, bias,
-):  # fmt: skip
-    for i in range(out.size):
-        x = here[i] + odd[i] * after[i] + even[i] * before[i]
-        y = across_rows * (up[i] + down[i])
-        z = not_first[i] * left[i] + is_first[i] * last[i]
-        z += not_last[i] * right[i] + is_last[i] * first[i]
-        out[i] = coupling * (x + y + z) + bias
-
-
-@kernel
-def plane_field(other, k, odd, even, mask, ny, nz, coupling, bias, field):
-    """Local field J Σ S_j + B of plane ``k`` of one sublattice, shape ``(3, Y * Z)``.
-
-    Each neighbour is a slice of its own: an index i + nz might be negative as
-    far as the compiler knows, and then it gives up SIMD.
-    """
-    half = other.shape[1]
-    n = ny * nz
-    rows = 1.0 if ny > 1 else 0.0
-    for c in range(3):
-        here = other[c, k]
-        _sum_neighbours(
-            field[c], here[nz : nz + n], here[:n], here[2 * nz :],
-            here[nz - 1 :], here[2 * nz - 1 :], here[nz + 1 :], here[1:],
-            other[c, k + 1 if k + 1 < half else 0, nz : nz + n],
-            other[c, k - 1 if k > 0 else half - 1, nz : nz + n],
-            odd, even, mask[2], mask[3], mask[4], mask[5], rows, coupling, bias[c],
-        )  # fmt: skip
 
 
 @kernel
@@ -212,7 +169,7 @@ def checkerboard(packed, mask, ny, nz, temperature, coupling, bias, stream, unif
             else:
                 reflect(sx, sy, sz, field[0], field[1], field[2])
             for c in range(3):
-                _refresh_ghosts(own[c, k], nz)
+                refresh_ghosts(own[c, k], nz)
 
 
 @kernel
@@ -222,7 +179,7 @@ def _checkerboard_cycles(spins, temperature, n_sweeps, n_over, coupling, bias, s
     field = np.empty((3, ny * nz))
     work = np.empty((5, ny * nz))
     uniform = np.empty((2 * ny * nz + LANES - 1) // LANES * LANES)
-    mask = neighbour_masks(ny, nz)
+    mask = masks(ny, nz)
     pack(spins, packed)
     for k in range(n_sweeps * (n_over + 1)):
         bath = temperature if k % (n_over + 1) == n_over else 0.0

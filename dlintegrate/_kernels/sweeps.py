@@ -41,7 +41,7 @@ def pack(spins, packed):
     for s in range(2):
         for c in range(3):
             for k in range((nx + 1) >> 1):
-                _refresh_ghosts(packed[s, c, k], nz)
+                refresh_ghosts(packed[s, c, k], nz)
 
 
 @kernel
@@ -57,7 +57,8 @@ def unpack(packed, spins):
 
 
 @kernel
-def _refresh_ghosts(plane, nz):
+def refresh_ghosts(plane, nz):
+    """Repeat the first and last row of a plane beyond its ends."""
     last = plane.size - nz
     for z in range(nz):
         plane[z] = plane[last - nz + z]
@@ -68,45 +69,55 @@ def _refresh_ghosts(plane, nz):
 def masks(ny, nz):
     """Weights (0 or 1) of neighbours over the sites of a plane, shape ``(6, Y * Z)``.
 
-    y + z even, y + z odd, not first in its row, first, not last, last.
+    y + z even, y + z odd, not first in its row, first, not last, last; the last
+    four are zero if there are no bonds along z.
     """
     mask = np.zeros((6, ny * nz))
     for y in range(ny):
         for z in range(nz):
             i = y * nz + z
             mask[(y + z) & 1, i] = 1.0
-            mask[3 if z == 0 else 2, i] = 1.0
-            mask[5 if z == nz - 1 else 4, i] = 1.0
+            if nz > 1:
+                mask[3 if z == 0 else 2, i] = 1.0
+                mask[5 if z == nz - 1 else 4, i] = 1.0
     return mask
 
 
 @kernel
-def _plane_field(other, plane, odd, even, mask, ny, nz, coupling, bias, field):
-    """Local field J Σ S_j + B of one plane of sites, one component.
+def _sum_neighbours(
+    out, here, up, down, left, last, right, first, after, before,
+    odd, even, not_first, is_first, not_last, is_last, across_rows, coupling, bias,
+):  # fmt: skip
+    for i in range(out.size):
+        x = here[i] + odd[i] * after[i] + even[i] * before[i]
+        y = across_rows * (up[i] + down[i])
+        z = not_first[i] * left[i] + is_first[i] * last[i]
+        z += not_last[i] * right[i] + is_last[i] * first[i]
+        out[i] = coupling * (x + y + z) + bias
 
-    ``odd`` is 1 where the sites of this sublattice have odd x, ``even`` its
+
+@kernel
+def plane_field(other, k, odd, even, mask, ny, nz, coupling, bias, field):
+    """Local field J Σ S_j + B of plane ``k`` of one sublattice, shape ``(3, Y * Z)``.
+
+    ``odd`` is 1 where the sites of the sublattice have odd x, ``even`` its
     complement: the former have their outer x-neighbour in the next plane, the
     latter in the one before.
+    Each neighbour is a slice of its own: an index i + nz might be negative as
+    far as the compiler knows, and then it gives up SIMD.
     """
-    half = other.shape[0]
-    size = field.size
-    here = other[plane]
-    before = other[(plane - 1) % half]
-    after = other[(plane + 1) % half]
-    for i in range(size):
-        j = i + nz
-        field[i] = here[j] + odd[i] * after[j] + even[i] * before[j]
-    if ny > 1:
-        for i in range(size):
-            field[i] += here[i] + here[i + 2 * nz]
-    if nz > 1:
-        for i in range(size):
-            j = i + nz
-            field[i] += (mask[2, i] * here[j - 1] + mask[3, i] * here[j + nz - 1]) + (
-                mask[4, i] * here[j + 1] + mask[5, i] * here[j - nz + 1]
-            )
-    for i in range(size):
-        field[i] = coupling * field[i] + bias
+    half = other.shape[1]
+    n = ny * nz
+    rows = 1.0 if ny > 1 else 0.0
+    for c in range(3):
+        here = other[c, k]
+        _sum_neighbours(
+            field[c], here[nz : nz + n], here[:n], here[2 * nz :],
+            here[nz - 1 :], here[2 * nz - 1 :], here[nz + 1 :], here[1:],
+            other[c, k + 1 if k + 1 < half else 0, nz : nz + n],
+            other[c, k - 1 if k > 0 else half - 1, nz : nz + n],
+            odd, even, mask[2], mask[3], mask[4], mask[5], rows, coupling, bias[c],
+        )  # fmt: skip
 
 
 @lru_cache
@@ -173,16 +184,13 @@ def sweep_kernel(halvings, angle_function):
         odd, even = mask[1 - sublattice], mask[sublattice]
         end = (ny + 1) * nz
         for k in range(own.shape[1]):
-            for c in range(3):
-                _plane_field(
-                    other[c], k, odd, even, mask, ny, nz, coupling, bias[c], field[c]
-                )  # fmt: skip
+            plane_field(other, k, odd, even, mask, ny, nz, coupling, bias, field)
             rotate(
                 own[0, k, nz:end], own[1, k, nz:end], own[2, k, nz:end],
                 field[0], field[1], field[2], row[1], row[2], row[3], row[4],
             )  # fmt: skip
             for c in range(3):
-                _refresh_ghosts(own[c, k], nz)
+                refresh_ghosts(own[c, k], nz)
 
     @kernel
     def run(spins, first, schedule, last, n_steps, coupling, bias):
