@@ -1,0 +1,133 @@
+"""check_integrator finds every lie: each guarantee, declared by an integrator that breaks it."""
+
+import numpy as np
+import pytest
+
+from dlintegrate import HeisenbergLattice, SuzukiTrotter2
+from dlintegrate.integrators import Integrator
+from dlintegrate.testing import GUARANTEES, check_integrator
+
+SYSTEM = HeisenbergLattice(shape=(4, 4))
+
+
+class Liar(Integrator):
+    """The Suzuki-Trotter step followed by a defect, under a false declaration."""
+
+    def __init__(self, system, dt, defect=None, declares=()):
+        self.system, self.dt, self.defect, self.declares = system, dt, defect, declares
+
+    @property
+    def guarantees(self):
+        return frozenset(self.declares)
+
+    def advance(self, array, n_steps):
+        result = np.array(array)
+        for _ in range(n_steps):
+            result = SuzukiTrotter2(self.system, self.dt).advance(result, 1)
+            if self.defect is not None:
+                result = self.defect(result, self.system)
+        return result
+
+
+def normalized(spins):
+    return spins / np.linalg.norm(spins, axis=-1, keepdims=True)
+
+
+def stretch(spins, system):
+    return spins * (1 + 1e-9)
+
+
+def damp(spins, system):
+    """Towards the field, as a Landau-Lifshitz damping does: energy and volume shrink."""
+    field = system.local_field(normalized(spins))
+    return normalized(spins + 1e-3 * field)
+
+
+def turn_about_z(spins, system):
+    """A turn that does not change its sense with dt, about an axis of its own."""
+    c, s = np.cos(1e-6), np.sin(1e-6)
+    return spins @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]])
+
+
+def turn_about_z_more_at_the_pole(spins, system):
+    angle = 1e-6 * (1 + spins[..., 2])
+    x, y, z = np.moveaxis(spins, -1, 0)
+    c, s = np.cos(angle), np.sin(angle)
+    return np.stack([c * x - s * y, s * x + c * y, z], axis=-1)
+
+
+def one_special_site(spins, system):
+    spins = spins.copy()
+    spins[:, 0, 0] = turn_about_z(spins[:, 0, 0], system)
+    return spins
+
+
+LIES = {
+    "norm": stretch,
+    "energy": damp,
+    "magnetization": None,  # the scheme itself does not keep it
+    "time_reversible": turn_about_z,
+    "rotation_equivariant": turn_about_z_more_at_the_pole,
+    "translation_equivariant": None,  # the sublattices are not updated alike
+    "even_translation_equivariant": one_special_site,
+    "symplectic": None,  # volume-preserving, but not symplectic
+    "volume_preserving": damp,
+}
+
+
+def test_there_is_a_lie_for_every_guarantee():
+    assert set(LIES) == set(GUARANTEES)
+
+
+@pytest.mark.parametrize("name", sorted(LIES))
+def test_a_false_guarantee_is_found(name):
+    liar = Liar(SYSTEM, 0.1, LIES[name], declares=(name,))
+    with pytest.raises(AssertionError):
+        check_integrator(liar, max_examples=3)
+
+
+@pytest.mark.parametrize("name", sorted(set(LIES) & SuzukiTrotter2(SYSTEM, 0.1).guarantees))
+def test_the_defect_and_nothing_else_is_what_is_found(name):
+    check_integrator(Liar(SYSTEM, 0.1, None, declares=(name,)), max_examples=2)
+
+
+def mutate(spins, n):
+    spins *= 1.0
+    spins[0] = spins[0][::-1]
+    return spins
+
+
+def mix_the_batch(spins, n):
+    return normalized(spins + 1e-9 * spins.mean(axis=0))
+
+
+def remember(spins, n, calls=[]):  # noqa: B006
+    calls.append(1)
+    return normalized(spins + 1e-9 * len(calls))
+
+
+def count_twice(spins, n):
+    return normalized(spins + 1e-3 * n**2 * np.array([0.0, 0.0, 1.0])) if n else spins.copy()
+
+
+class Rude(Integrator):
+    """Breaks the interface."""
+
+    guarantees = frozenset()
+
+    def __init__(self, system, dt, manner):
+        self.system, self.dt, self.manner = system, dt, manner
+
+    def advance(self, array, n_steps):
+        return self.manner(array, n_steps)
+
+
+@pytest.mark.parametrize("manner", [mutate, mix_the_batch, remember, count_twice])
+def test_a_broken_interface_is_found(manner):
+    with pytest.raises((AssertionError, ValueError)):
+        check_integrator(Rude(SYSTEM, 0.1, manner), max_examples=3)
+
+
+def test_an_unknown_guarantee_is_refused():
+    with pytest.raises(AssertionError, match=r"guarantees \['eternity'\] are not known"):
+        check_integrator(Liar(SYSTEM, 0.1, declares=("eternity",)))
