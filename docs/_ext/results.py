@@ -69,12 +69,21 @@ def as_records(tree, key_name):
     ]
 
 
+def format_threshold(time, error, reached):
+    """A threshold time with its error, or a lower bound."""
+    if not reached:
+        return f"> {time:.4g}"
+    return f"{time:.3g} ± {error:.2g}" if error is not None else f"{time:.3g}"
+
+
 def flatten(record, prefix=""):
     """Nested dicts become columns named ``outer inner``."""
     flat = {}
     for key, value in record.items():
         name = f"{prefix}{key}"
-        if isinstance(value, dict):
+        if isinstance(value, dict) and {"time", "error", "reached"} <= set(value):
+            flat[name] = format_threshold(**value)
+        elif isinstance(value, dict):
             flat.update(flatten(value, f"{name} "))
         else:
             flat[name] = value
