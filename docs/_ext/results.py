@@ -39,8 +39,8 @@ def lookup(tree, path):
     return tree
 
 
-def format_value(value):
-    """Three significant digits, and nothing for what is missing."""
+def format_value(value, digits=3):
+    """Three significant digits, and a dash for what is missing."""
     if value is None:
         return "–"
     if isinstance(value, bool):
@@ -51,11 +51,11 @@ def format_value(value):
         if abs(value) >= 1000:
             return f"{value:.0f}"
         if value == 0 or abs(value) >= 1e-2:
-            return f"{value:.3g}"
+            return f"{value:.{digits}g}"
         mantissa, exponent = f"{value:.1e}".split("e")
         return f"{mantissa}e{int(exponent)}"
     if isinstance(value, list):
-        return ", ".join(map(format_value, value))
+        return ", ".join(format_value(v, digits) for v in value)
     return str(value)
 
 
@@ -100,6 +100,8 @@ class Results(SphinxDirective):
         "columns": directives.unchanged,
         "headers": directives.unchanged,
         "where": directives.unchanged,
+        "digits": directives.unchanged,
+        "quiet": directives.flag,
     }
 
     def run(self):
@@ -115,8 +117,10 @@ class Results(SphinxDirective):
             dict.fromkeys(k for r in records for k in r)
         )
         headers = split(self.options.get("headers")) or [c.replace("_", " ") for c in columns]
-        rows = [[format_value(r.get(c)) for c in columns] for r in records]
-        return [table(headers, rows), provenance(content["metadata"])]
+        digits = dict(pair.split("=") for pair in split(self.options.get("digits")))
+        rows = [[format_value(r.get(c), int(digits.get(c, 3))) for c in columns] for r in records]
+        origin = [] if "quiet" in self.options else [provenance(content["metadata"])]
+        return [table(headers, rows), *origin]
 
     def wanted(self, record):
         conditions = (c.split("=") for c in split(self.options.get("where")))
