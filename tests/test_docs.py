@@ -1,7 +1,9 @@
 """What the README and the guide promise: their commands have the agreed form, their code runs."""
 
 import re
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -56,6 +58,14 @@ def test_the_code_of_a_guide_page_runs_from_top_to_bottom(page, tmp_path, monkey
     namespace = {}
     for number, block in enumerate(code_blocks(page.read_text()), start=1):
         exec(compile(block, f"{page.name}, block {number}", "exec"), namespace)
+
+
+@pytest.mark.parametrize("module", ["dlintegrate", "dlintegrate.metrics", "dlintegrate.sampling"])
+def test_every_public_name_is_in_the_reference(module):
+    listed = (ROOT / "docs" / "api" / "index.rst").read_text().split()
+    public = import_module(module)
+    names = [n for n in public.__all__ if not isinstance(getattr(public, n), ModuleType)]
+    assert set(names) <= set(listed)
 
 
 def test_the_version_has_an_entry_in_the_changelog():
