@@ -61,6 +61,10 @@ def one_step_error(step, states):
     return np.sqrt(((step.advance(states, 1) - exact) ** 2).sum(-1).mean())
 
 
+def base_error(base, states, labels):
+    return np.sqrt(((base.advance(states, 1) - labels) ** 2).sum(-1).mean())
+
+
 @pytest.fixture(scope="module")
 def fitted():
     base = SuzukiTrotter2(HeisenbergLattice(6), 0.1)
@@ -140,23 +144,26 @@ def test_trees_make_the_taylor_series_of_the_exact_flow(field):
 def test_planned_sum_torch_twin_and_tree_by_tree_agree(
     order, min_order, sides, n_sublattices, field, seed
 ):
+    """On either layout of the kernel, in one to three dimensions."""
     min_order = min(order, min_order)
     sides = sides if n_sublattices == 2 else tuple(side + 1 for side in sides)
     system = HeisenbergLattice(sides, J=-0.6, field=field)
     before, after = random_spins(sides, 2, seed), random_spins(sides, 2, seed + 1)
-    weights = random_weights(order, n_sublattices, min_order, seed)
-    corrector = with_weights(order, min_order, weights)
-    planned = corrector.residue(system, before, after)
-    twin = corrector.residue_tensor(system, torch.tensor(before), torch.tensor(after))
-    orders = trees(order).orders
-    middle = elementary._middle(system, before, after, corrector.dt_, n_sublattices)
-    features = elementary._features(system, middle, after, order, min_order)
-    features = features * corrector.dt_ ** orders[orders >= min_order]
+    corrector = with_weights(order, min_order, random_weights(order, n_sublattices, min_order))
+    weights = corrector._weights()
+    features = elementary._features(system, before, after, order, min_order)
+    chosen = weights[:, trees(order).orders >= min_order]
     parity = np.indices(sides).sum(0) % n_sublattices
-    one_by_one = np.einsum("n...ct,...t->n...c", features, weights[parity])
+    one_by_one = np.einsum("n...ct,...t->n...c", features, chosen[parity])
+    planned = elementary.sum_trees(system, before, after, order, weights)
+    tensors = torch.tensor(before), torch.tensor(after)
+    twin = elementary.sum_trees_tensor(system, *tensors, order, weights)
     scale = np.abs(one_by_one).max()
     np.testing.assert_allclose(planned, one_by_one, rtol=0, atol=1e-12 * scale)
     np.testing.assert_allclose(twin.numpy(), planned, rtol=0, atol=1e-12 * scale)
+    whole = corrector.residue(system, before, after)
+    whole_twin = corrector.residue_tensor(system, *tensors)
+    np.testing.assert_allclose(whole_twin.numpy(), whole, rtol=0, atol=1e-12)
 
 
 def test_a_plan_makes_fewer_products_than_there_are_trees():
@@ -193,8 +200,8 @@ def test_one_step_error_on_unseen_samples(fitted):
     corrected = corrector.bind(base)
     for states in np.split(equilibrium(6, 3, seed=50), 3):
         error = one_step_error(corrected, states)
-        assert error <= 2e-5
-        assert error < 0.01 * one_step_error(base, states)
+        assert error <= 5e-6
+        assert error < 0.003 * one_step_error(base, states)
 
 
 def test_weights_fitted_on_small_lattices_serve_larger_ones():
@@ -210,7 +217,8 @@ def test_weights_fitted_on_small_lattices_serve_larger_ones():
     assert large < 1.2 * small
 
 
-def test_each_order_gains_about_a_factor_of_eight(fitted):
+def test_odd_orders_gain_about_a_factor_of_ten_and_even_ones_little(fitted):
+    """In the middle of a symmetric step the error has odd orders only."""
     _, base = fitted
     samples = equilibrium(6, 4, seed=10)
     labels = BlanesMoan4(base.system, 0.01).advance(samples, 10)
@@ -218,7 +226,9 @@ def test_each_order_gains_about_a_factor_of_eight(fitted):
         ElementaryDifferentialResidue(order=n).fit(base, samples, labels).history_["loss"][0]
         for n in (3, 4, 5)
     ]
-    assert left[0] > 5 * left[1] > 25 * left[2]
+    assert left[0] < 0.02 * base_error(base, samples, labels)
+    assert left[0] > left[1] > 0.9 * left[0]
+    assert left[2] < 0.15 * left[1]
 
 
 @pytest.mark.parametrize("field", [(0.0, 0.0, 0.0), (0.0, 0.3, 0.0)])

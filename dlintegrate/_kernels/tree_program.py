@@ -13,7 +13,7 @@ from functools import lru_cache
 
 import numpy as np
 
-#: Operations of :func:`dlintegrate._kernels.trees.residue`.
+#: Operations of :func:`dlintegrate._kernels.trees.sum_trees`.
 FIELD, COMBINE, CROSS = 0, 1, 2
 #: Most terms of one COMBINE.
 N_TERMS = 4

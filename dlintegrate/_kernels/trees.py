@@ -225,8 +225,8 @@ def _pack(spins, memory, n_slots, n_sublattices):
 
 
 @kernel
-def _unpack_tangent(lattices, slots, normal, out):
-    """Write the part of the result that is perpendicular to the unit vectors ``normal``."""
+def _unpack_tangent(lattices, slots, normal, add, out):
+    """Write the part of the result perpendicular to the unit vectors ``normal``, or turn these."""
     nx, ny, nz, _ = normal.shape
     two = lattices.shape[0] - 1
     for x in range(nx):
@@ -238,13 +238,20 @@ def _unpack_tangent(lattices, slots, normal, out):
                 f, g, h = vector[0, i + z], vector[1, i + z], vector[2, i + z]
                 a, b, c = normal[x, y, z, 0], normal[x, y, z, 1], normal[x, y, z, 2]
                 along = f * a + g * b + h * c
-                out[x, y, z, 0] = f - along * a
-                out[x, y, z, 1] = g - along * b
-                out[x, y, z, 2] = h - along * c
+                f, g, h = f - along * a, g - along * b, h - along * c
+                if add:
+                    f, g, h = a + f, b + g, c + h
+                    scale = 1.0 / np.sqrt(f * f + g * g + h * h)
+                    f, g, h = scale * f, scale * g, scale * h
+                out[x, y, z, 0] = f
+                out[x, y, z, 1] = g
+                out[x, y, z, 2] = h
 
 
 @kernel
-def residue(spins, normal, rows, weights, levels, n_slots, n_scratch, results, coupling, bias, out):
+def sum_trees(
+    spins, normal, rows, weights, levels, n_slots, n_scratch, results, coupling, bias, add, out
+):  # fmt: skip
     """Run a program on every sample and write the tangent part of its result.
 
     Parameters
@@ -257,7 +264,10 @@ def residue(spins, normal, rows, weights, levels, n_slots, n_scratch, results, c
         The fields of a program.
     coupling : float
     bias : ndarray, shape (3,)
+    add : bool
+        Write ``normalize(normal + result)`` instead.
     out : ndarray, shape of ``spins``
+        May be ``spins`` or ``normal`` itself.
     """
     n, nx, ny, nz, _ = spins.shape
     n_sublattices = len(results)
@@ -280,4 +290,4 @@ def residue(spins, normal, rows, weights, levels, n_slots, n_scratch, results, c
                         memory, rows[r], weights[r], sublattice, first, last,
                         sizes, neighbours, coupling, bias,
                     )  # fmt: skip
-        _unpack_tangent(lattices, results, normal[i], out[i])
+        _unpack_tangent(lattices, results, normal[i], add, out[i])

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 
+import numpy as np
 from sklearn.base import BaseEstimator
 
 
@@ -82,6 +83,23 @@ class ResidueCorrector(Corrector):
         -------
         ndarray, shape (n_samples, ...)
         """
+
+    def correct(self, system, before, after):
+        """Return ``normalize(after + residue)``; for correctors that have a shorter way to it.
+
+        Parameters
+        ----------
+        system : System
+        before, after : ndarray, shape (n_samples, ...)
+            Not modified.
+
+        Returns
+        -------
+        ndarray, shape (n_samples, ...)
+        """
+        state = after + self.residue(system, before, after)
+        state /= np.sqrt(np.einsum("...c,...c->...", state, state))[..., None]
+        return state
 
     def bind(self, base):
         """Return the step ``after + residue``."""

@@ -29,13 +29,17 @@ class ElementaryDifferentialResidue(ResidueCorrector):
     chapter III). There are 1, 2, 5, 14, 42, 132 of order 1 to 6. Their
     weights differ between the sublattices, because the base step treats them
     differently, and are regressed at the time step in question, so that they make up
-    for what lies beyond the largest order. The trees are
-    evaluated in the middle of the step, where the series converges two to four times
-    faster than at either end (what leads out of the tangent plane is dropped).
+    for what lies beyond the largest order.
 
-    Made for compositions of sublattice rotations of any order. The spherical midpoint
-    also divides by the length of the mean spin, which no tree does: its residue is only
-    about halved.
+    The sum is evaluated *and added* in the middle of the step: the result of the base step is
+    taken back by half a step (one sweep of each sublattice), corrected, and taken forward
+    again. Around the middle a symmetric step errs in odd orders of dt only, so that
+    orders 3 and 5 leave 1 and 0.1 per cent of the residue of Suzuki-Trotter at dt = 0.1.
+
+    Made for compositions of sublattice rotations. Where there are no sublattices the sum
+    is evaluated at the mean of the states before and after, and added at the end. The spherical
+    midpoint, however, divides by the length of a mean spin, which no tree does: its
+    residue is only about halved.
 
     Parameters
     ----------
@@ -64,7 +68,8 @@ class ElementaryDifferentialResidue(ResidueCorrector):
     Notes
     -----
     The normalised sum ``S + R`` hits the reference S* exactly for
-    ``R = S*/(S·S*) - S``, which is perpendicular to S: this is what is fitted.
+    ``R = S*/(S·S*) - S``, which is perpendicular to S: this is what is fitted,
+    with both S and S* in the middle of the step.
 
     Examples
     --------
@@ -109,9 +114,13 @@ class ElementaryDifferentialResidue(ResidueCorrector):
         for chunk, part in _chunks(X, progress):
             before, reference = X[chunk], Y[chunk]
             after = base.advance(before, 1)
-            label = _tangent_label(after, reference)
-            middle = _middle(system, before, after, dt, n_sublattices)
-            features = _features(system, middle, after, order, min_order) * scale
+            if n_sublattices == 2:
+                middle, reference = (_half_step(system, v, -dt) for v in (after, reference))
+                normal = middle
+            else:
+                middle, normal = 0.5 * (before + after), after
+            label = _tangent_label(normal, reference)
+            features = _features(system, middle, normal, order, min_order) * scale
             parts[part].add(features, label)
         both = parts[0] + parts[1]
         coefficients = both.solve(alpha)
@@ -127,18 +136,34 @@ class ElementaryDifferentialResidue(ResidueCorrector):
         return self
 
     def residue(self, system, before, after):
-        """Weighted sum of trees in the middle of the step, perpendicular to ``after``."""
-        n_sublattices = len(self.coef_)
-        _check_sides(after.shape[1:-1], n_sublattices)
-        middle = _middle(system, before, after, self.dt_, n_sublattices)
-        return sum_trees(system, middle, after, self.order, self._weights())
+        """What the trees, added in the middle of the step, change at its end."""
+        return self.correct(system, before, after) - after
+
+    def correct(self, system, before, after):
+        """The state after a step in whose middle the weighted sum of trees was added."""
+        weights = self._weights()
+        _check_sides(after.shape[1:-1], len(weights))
+        if len(weights) == 1:
+            mean = 0.5 * (before + after)
+            return sum_trees(system, mean, after, self.order, weights, add=True)
+        middle = _half_step(system, after, -self.dt_)
+        middle = sum_trees(system, middle, middle, self.order, weights, add=True)
+        return _half_step(system, middle, self.dt_)
 
     def residue_tensor(self, system, before, after):
         """Torch twin of :meth:`residue`: differentiable, on the device of ``after``."""
-        n_sublattices = len(self.coef_)
-        _check_sides(after.shape[1:-1], n_sublattices)
-        middle = _middle_tensor(system, before, after, self.dt_, n_sublattices)
-        return sum_trees_tensor(system, middle, after, self.order, self._weights())
+        import torch
+
+        weights = self._weights()
+        _check_sides(after.shape[1:-1], len(weights))
+        if len(weights) == 1:
+            mean = 0.5 * (before + after)
+            total = after + sum_trees_tensor(system, mean, after, self.order, weights)
+            return torch.nn.functional.normalize(total, dim=-1) - after
+        middle = _half_step_tensor(system, after, -self.dt_)
+        middle = middle + sum_trees_tensor(system, middle, middle, self.order, weights)
+        middle = torch.nn.functional.normalize(middle, dim=-1)
+        return _half_step_tensor(system, middle, self.dt_) - after
 
     def bind(self, base):
         """Return the corrected step; see :class:`ResidueCorrector`.
@@ -180,7 +205,7 @@ class ElementaryDifferentialResidue(ResidueCorrector):
         return int(order), int(min_order), float(alpha)
 
 
-def sum_trees(system, spins, normal, order, weights):
+def sum_trees(system, spins, normal, order, weights, add=False):
     """Evaluate ``Σ_t weights[s, t] t`` at ``spins`` on every sublattice s.
 
     Parameters
@@ -191,6 +216,8 @@ def sum_trees(system, spins, normal, order, weights):
     order : int
     weights : ndarray, shape (n_sublattices, n_trees)
         For all trees up to ``order``, the spin itself first; one row or two.
+    add : bool, default False
+        Return ``normalize(normal + sum)`` instead of the sum.
 
     Returns
     -------
@@ -200,7 +227,7 @@ def sum_trees(system, spins, normal, order, weights):
     sides = kernels.cubic_sides(spins.shape[1:-1])
     cubic, perpendicular = (np.ascontiguousarray(v).reshape(-1, *sides, 3) for v in (spins, normal))
     out = np.empty_like(cubic)
-    tree_kernels.residue(cubic, perpendicular, *program, system.coupling, system.bias, out)
+    tree_kernels.sum_trees(cubic, perpendicular, *program, system.coupling, system.bias, add, out)
     return out.reshape(spins.shape)
 
 
@@ -233,36 +260,33 @@ def sum_trees_tensor(system, spins, normal, order, weights):
     return total - (total * normal).sum(-1, keepdim=True) * normal
 
 
-def _middle(system, before, after, dt, n_sublattices):
-    """A state half a step before ``after``, by a sweep of each sublattice.
-
-    For a second-order sublattice step this is the very state in its middle. Where
-    there are no sublattices the mean serves (it is not of unit length, and need not be).
-    """
-    if n_sublattices == 1:
-        return 0.5 * (before + after)
-    rows = _half_step_back(dt)
+def _half_step(system, states, dt):
+    """Half a step by one sweep of each sublattice; back again with -dt, exactly."""
+    rows = _half_step_rows(dt)
     run = sweep_kernel(halvings_needed(system.max_field, rows), False)
-    middle = np.array(after, dtype=np.float64, order="C")
-    cubic = middle.reshape(len(middle), *kernels.cubic_sides(middle.shape[1:-1]), 3)
+    result = np.array(states, dtype=np.float64, order="C")
+    cubic = result.reshape(len(result), *kernels.cubic_sides(result.shape[1:-1]), 3)
     run(cubic, rows, rows[:0], rows[:0], 0, system.coupling, system.bias)
-    return middle
+    return result
 
 
-def _middle_tensor(system, before, after, dt, n_sublattices):
-    """Torch twin of :func:`_middle`."""
+def _half_step_tensor(system, states, dt):
+    """Torch twin of :func:`_half_step`."""
     import torch
 
     from .._kernels.sweeps_torch import advance_schedule
 
-    if n_sublattices == 1:
-        return 0.5 * (before + after)
-    rows = torch.as_tensor(_half_step_back(dt)[:, 1:], dtype=after.dtype, device=after.device)
-    return advance_schedule(after, [0, 1], rows, system.coupling, system.bias)
+    rows = _half_step_rows(dt)
+    coefficients = torch.as_tensor(rows[:, 1:], dtype=states.dtype, device=states.device)
+    return advance_schedule(
+        states, rows[:, 0].astype(int).tolist(), coefficients, system.coupling, system.bias
+    )
 
 
-def _half_step_back(dt):
-    return np.array([[s, -0.5 * dt, 0.0, 0.0, 0.0] for s in (0, 1)])
+def _half_step_rows(dt):
+    """Second half of ``e^{A dt/2} e^{B dt} e^{A dt/2}``, or its inverse if dt is negative."""
+    sublattices = (1, 0) if dt > 0 else (0, 1)
+    return np.array([[s, 0.5 * dt, 0.0, 0.0, 0.0] for s in sublattices])
 
 
 class _Moments:

@@ -55,8 +55,7 @@ class ResidueStep(Integrator):
         state = np.array(array, dtype=np.float64, order="C")
         for _ in range(n_steps):
             after = self.base.advance(state, 1)
-            state = after + self.corrector.residue(system, state, after)
-            state /= np.sqrt(np.einsum("...c,...c->...", state, state))[..., None]
+            state = self.corrector.correct(system, state, after)
         return state
 
     def advance_tensor(self, tensor, n_steps=1):
