@@ -23,11 +23,11 @@ from dlintegrate.correctors import composition_starts, composition_table
 from dlintegrate.integrators import SublatticeComposition
 
 TEMPERATURES = (0.4, 1.0, 1.44, 2.4)
-HEADER = '''"""Learned compositions that serve as starts; written by benchmarks/search_compositions.py.
+HEADER = '''"""Learned compositions that serve as starts.
 
-Sweep lengths in units of dt and angle coefficients c1, c2, c3 of half a palindrome, for
-J = 1 and no field; fitted on 6³ at T = 0.4, 1, 1.44, 2.4. A processor is
-``(lengths, angle coefficients)``.
+Written by benchmarks/search_compositions.py. Sweep lengths in units of dt and angle
+coefficients c1, c2, c3 (or None) of half a palindrome, for J = 1 and no field; fitted on
+6³ at T = 0.4, 1, 1.44, 2.4. A processor is ``(lengths, angle coefficients)``.
 """
 
 # fmt: off
@@ -47,9 +47,10 @@ def rms(difference):
     return np.sqrt((difference**2).sum(-1).reshape(len(TEMPERATURES), -1).mean(1))
 
 
-def one_entry(stages, budget, processor, samples, trials, rng):
+def one_entry(options, stages, budget, samples, rng):
     """Refine all starts; return the best as a table entry and its errors by temperature."""
     system, dt = HeisenbergLattice(6), 2 * stages / budget
+    processor, trials = options.processor, options.trials
     base = SuzukiTrotter2(system, dt)
     train, test = samples
     labels = reference(system, train, dt)
@@ -57,7 +58,10 @@ def one_entry(stages, budget, processor, samples, trials, rng):
     exact = reference(system, test, n_steps * dt)
     classical = SublatticeComposition(system, dt, composition_starts.blanes_moan(stages))
     scale = rms(classical.advance(test, n_steps) - exact)
-    common = {"stages": stages, "processor": processor, "n_fit_samples": 8}
+    common = {
+        "stages": stages, "processor": processor, "angle_function": not options.no_angles,
+        "n_fit_samples": 8,
+    }  # fmt: skip
     tries = [LearnedComposition(**common, n_restarts=trials)]
     if not processor:
         tries += [LearnedComposition(**common, init=grown) for grown in _grown(stages, rng, trials)]
@@ -84,13 +88,13 @@ def _grown(stages, rng, count):
 
 
 def _entry(corrector, stages, dt):
-    middle = stages + 1
+    middle, angles = stages + 1, corrector.angle_coefficients_
     processor = None
     if corrector.processor_ is not None:
         processor = (corrector.processor_, corrector.processor_angles_)
     return {
         "stages": stages, "dt": dt, "half": corrector.coefficients_[:middle],
-        "angles": corrector.angle_coefficients_[:middle], "processor": processor,
+        "angles": None if angles is None else angles[:middle], "processor": processor,
     }  # fmt: skip
 
 
@@ -106,7 +110,10 @@ def write_table(entries):
             return "[" + ", ".join(map(text, value)) + "]"
         return repr(value) if isinstance(value, int) or value is None else f"{value:.16g}"
 
-    entries = sorted(entries, key=lambda e: (e["processor"] is not None, e["stages"], e["dt"]))
+    entries = sorted(
+        entries,
+        key=lambda e: (e["processor"] is not None, e["angles"] is not None, e["stages"], e["dt"]),
+    )
     wrapped = [
         textwrap.fill(text(e), 98, initial_indent="    ", subsequent_indent="     ") + ",\n"
         for e in entries
@@ -120,6 +127,7 @@ def main():
     parser.add_argument("--stages", type=int, nargs="+", default=[6, 8, 10, 12])
     parser.add_argument("--budgets", type=int, nargs="+", default=[20, 40, 80, 120])
     parser.add_argument("--processor", action="store_true")
+    parser.add_argument("--no-angles", action="store_true")
     parser.add_argument("--trials", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
@@ -133,26 +141,29 @@ def main():
     results = []
     for budget in options.budgets:
         for stages in options.stages:
-            entry, rates, start = one_entry(
-                stages, budget, options.processor, samples, options.trials, rng
-            )
-            entries = [e for e in composition_table.COMPOSITIONS if not _same(e, entry)]
+            entry, rates, start = one_entry(options, stages, budget, samples, rng)
+            entries = [e for e in composition_table.COMPOSITIONS if not same(e, entry)]
             composition_table.COMPOSITIONS[:] = [*entries, entry]
             write_table(composition_table.COMPOSITIONS)
             results.append(
-                {"stages": stages, "budget": budget, "processor": options.processor,
-                 "start": start, "error_rate": dict(zip(TEMPERATURES, rates, strict=True))}
-            )  # fmt: skip
+                {
+                    "stages": stages,
+                    "budget": budget,
+                    "processor": options.processor,
+                    "angles": not options.no_angles,
+                    "start": start,
+                    "error_rate": dict(zip(TEMPERATURES, rates, strict=True)),
+                }
+            )
             print(stages, budget, start, rates, flush=True)
-    name = "composition_search_processed" if options.processor else "composition_search"
-    record(name, {"fits": results}, started, seeds=options.seed)
+    record("composition_search", {"fits": results}, started, seeds=options.seed)
 
 
-def _same(one, other):
+def same(one, other):
     return (
         one["stages"] == other["stages"]
         and abs(one["dt"] / other["dt"] - 1) < 1e-9
-        and (one["processor"] is None) == (other["processor"] is None)
+        and all((one[k] is None) == (other[k] is None) for k in ("angles", "processor"))
     )
 
 

@@ -21,7 +21,7 @@ def random_spins(sides, n=2, seed=0):
 def by_numba(spins, sublattices, coefficients, coupling, bias):
     state = spins.copy().reshape(len(spins), *cubic_sides(spins.shape[1:-1]), 3)
     rows = np.column_stack([sublattices, coefficients])
-    sweep_kernel(4, True)(state, NO_ROWS, rows, NO_ROWS, 1, coupling, np.array(bias))
+    sweep_kernel(2, True)(state, NO_ROWS, rows, NO_ROWS, 1, coupling, np.array(bias))
     return state.reshape(spins.shape)
 
 

@@ -67,21 +67,28 @@ def shipped(stages, step, processor=False):
         for entry in COMPOSITIONS
         if entry["stages"] == stages and (entry["processor"] is not None) == processor
     ]
-    entries.sort(key=lambda entry: abs(np.log(entry["dt"] / abs(step))) if step else 0.0)
+    entries.sort(key=lambda entry: abs(np.log(entry["dt"] / abs(step))))
     return [
         (
             f"shipped, dt={entry['dt']:g}",
-            (mirrored(entry["half"]), mirrored(entry["angles"])),
-            None if not processor else tuple(map(np.array, entry["processor"])),
+            palindrome(entry),
+            None if not processor else tuple(map(_array, entry["processor"])),
         )
         for entry in entries[:2]
     ]
 
 
-def mirrored(half):
-    """The palindrome of a half that ends in the middle."""
-    half = np.array(half)
-    return np.concatenate([half, half[-2::-1]])
+def palindrome(entry):
+    """Sweep lengths and angle coefficients (or None) of a shipped composition."""
+    return _mirrored(entry["half"]), _mirrored(entry["angles"])
+
+
+def _mirrored(half):
+    return None if half is None else np.concatenate([half, half[-2::-1]])
+
+
+def _array(values):
+    return None if values is None else np.array(values)
 
 
 def rows(lengths, angles=None, coupling=1.0):
