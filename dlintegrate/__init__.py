@@ -8,6 +8,7 @@ __version__ = "0.1.0"
 #: ``import dlintegrate`` costs neither torch nor numba.
 _PUBLIC = {
     "BlanesMoan4": "integrators",
+    "BlanesMoan6": "integrators",
     "CorrectedIntegrator": "integrators",
     "Corrector": "correctors",
     "ElementaryDifferentialResidue": "correctors",
@@ -32,10 +33,11 @@ _PUBLIC = {
     "suggest_dt": "integrators",
 }
 _MODULES = (
-    "correctors", "datasets", "integrators", "metrics", "plotting", "sampling", "systems", "testing",
+    "correctors", "datasets", "integrators", "metrics", "plotting", "sampling", "systems",
+    "testing",
 )  # fmt: skip
 
-__all__ = sorted([*_PUBLIC, *_MODULES])  # noqa: PLE0605
+__all__ = sorted([*_PUBLIC, *_MODULES])
 
 
 def __getattr__(name):

@@ -86,7 +86,10 @@ def run_demo(output, *, seed=0, quick=False, say=print, progress=True):
     trajectories[LEARNED][WRITTEN].close()
     for name, what in (
         ("demo.png", "correlation with the exact motion, drifts of energy and magnetisation"),
-        ("trajectory.nc", f"trajectory of the learned composition at T = {WRITTEN}; xarray.open_dataset reads it"),
+        (
+            "trajectory.nc",
+            f"trajectory of the learned composition at T = {WRITTEN}; xarray.open_dataset reads it",
+        ),
         ("corrected.safetensors", "the fitted integrator; dlintegrate.load reads it"),
     ):
         say(f"{folder / name}: {what}")

@@ -191,7 +191,7 @@ def load(path, classes=()):
     try:
         with safe_open(os.fspath(path), framework="numpy") as file:
             header = json.loads(file.metadata()["dlintegrate"])
-            arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            arrays = {key: file.get_tensor(key) for key in file.keys()}
         tree, version = header["object"], header["version"]
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ValueError(

@@ -66,7 +66,9 @@ def _holds(check, integrator, max_examples, n_steps):
 def _close(actual, expected, what, tolerance=ROUNDING):
     scale = max(1.0, float(np.abs(expected).max()))
     error = float(np.abs(actual - expected).max())
-    assert error <= tolerance * scale, f"{what}: off by {error:.3g} (allowed {tolerance * scale:.3g})"
+    assert error <= tolerance * scale, (
+        f"{what}: off by {error:.3g} (allowed {tolerance * scale:.3g})"
+    )
 
 
 # What every integrator owes its caller --------------------------------------------------
@@ -109,7 +111,9 @@ def _steps_compose(integrator, states, n_steps, rng):
     for _ in range(n_steps):
         one_by_one = integrator.step(one_by_one)
     tolerance = max(ROUNDING, 10 * integrator.batch_tolerance)
-    _close(integrator.step(states, n_steps), one_by_one, "n steps are not n times a step", tolerance)
+    _close(
+        integrator.step(states, n_steps), one_by_one, "n steps are not n times a step", tolerance
+    )
 
 
 def _labels_travel(integrator, states, n_steps, rng):

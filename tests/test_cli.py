@@ -14,7 +14,10 @@ def demo(tmp_path_factory):
     import io
 
     folder = tmp_path_factory.mktemp("demo") / "results"
-    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()):
+    with (
+        contextlib.redirect_stdout(io.StringIO()) as out,
+        contextlib.redirect_stderr(io.StringIO()),
+    ):
         assert main(["demo", "--quick", "--seed", "1", "--output", str(folder)]) == 0
     return folder, out.getvalue()
 

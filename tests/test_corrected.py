@@ -207,7 +207,7 @@ class TestBadInput:
 
     def test_a_reference_that_fails(self, samples):
         hot = ImplicitMidpoint(SYSTEM, 5.0)
-        with pytest.raises(ValueError, match="reference=.*smaller dt"):
+        with pytest.raises(ValueError, match=r"reference=.*smaller dt"):
             CorrectedIntegrator(SuzukiTrotter2(SYSTEM, 5.0), RIDGE, reference=hot).fit(samples)
 
     @pytest.mark.parametrize("projection", ["momentum", ("energy", "spin"), "Energy"])

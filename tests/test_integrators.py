@@ -6,6 +6,7 @@ import torch
 
 from dlintegrate import (
     BlanesMoan4,
+    BlanesMoan6,
     HeisenbergLattice,
     ImplicitMidpoint,
     SublatticeComposition,
@@ -14,7 +15,7 @@ from dlintegrate import (
 )
 from dlintegrate.testing import check_integrator
 
-ALL = [SuzukiTrotter2, SuzukiTrotter4, BlanesMoan4, ImplicitMidpoint]
+ALL = [SuzukiTrotter2, SuzukiTrotter4, BlanesMoan4, BlanesMoan6, ImplicitMidpoint]
 SYSTEMS = [
     HeisenbergLattice(shape=(4, 4, 6)),
     HeisenbergLattice(shape=(4, 6), J=-0.7),
@@ -22,7 +23,8 @@ SYSTEMS = [
 ]
 LEARNED_LIKE = {
     "coefficients": [0.2, 0.4, 0.3, 0.2, 0.3, 0.4, 0.2],
-    "angle_coefficients": np.array([[0.1, -0.2, 0.3]] * 7) * np.array([1, 2, 3, 4, 3, 2, 1])[:, None],
+    "angle_coefficients": np.array([[0.1, -0.2, 0.3]] * 7)
+    * np.array([1, 2, 3, 4, 3, 2, 1])[:, None],
 }
 
 
@@ -60,7 +62,13 @@ def test_odd_sides_need_the_midpoint_rule():
 
 @pytest.mark.parametrize(
     ("integrator", "order"),
-    [(SuzukiTrotter2, 2), (SuzukiTrotter4, 4), (BlanesMoan4, 4), (ImplicitMidpoint, 2)],
+    [
+        (SuzukiTrotter2, 2),
+        (SuzukiTrotter4, 4),
+        (BlanesMoan4, 4),
+        (BlanesMoan6, 6),
+        (ImplicitMidpoint, 2),
+    ],
 )
 @pytest.mark.parametrize("J", [1.0, -1.0])
 def test_order_of_convergence_on_the_exact_nonlinear_wave(integrator, order, J):
@@ -69,7 +77,7 @@ def test_order_of_convergence_on_the_exact_nonlinear_wave(integrator, order, J):
     start, exact = (nonlinear_wave(shape, 0.7, (1, 2, 1), s, J) for s in (0.0, t))
     errors = [
         np.abs(integrator(system, dt).step(start, round(t / dt)) - exact).max()
-        for dt in ((0.05, 0.025, 0.0125) if order == 2 else (0.2, 0.1, 0.05))
+        for dt in np.array([0.2, 0.1, 0.05]) * {2: 0.25, 4: 1.0, 6: 2.0}[order]
     ]
     observed = np.log2(np.array(errors[:-1]) / errors[1:])
     assert np.allclose(observed, order, atol=0.15), (errors, observed)

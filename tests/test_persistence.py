@@ -32,9 +32,9 @@ OLD_FILE = Path(__file__).parent / "data" / "corrected-0.1.0.safetensors"
 
 
 def fit(corrector, **kwargs):
-    return CorrectedIntegrator(SuzukiTrotter2(SYSTEM, 0.1), corrector, random_state=0, **kwargs).fit(
-        STATES
-    )
+    return CorrectedIntegrator(
+        SuzukiTrotter2(SYSTEM, 0.1), corrector, random_state=0, **kwargs
+    ).fit(STATES)
 
 
 @pytest.fixture(scope="module")
@@ -199,5 +199,7 @@ def test_import_is_light():
         "import sys, dlintegrate; "
         "print([m for m in ('torch', 'numba', 'matplotlib') if m in sys.modules])"
     )
-    run = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True)
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True
+    )
     assert run.stdout.strip() == "[]", run.stdout + run.stderr

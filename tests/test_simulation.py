@@ -151,7 +151,9 @@ class TestStreaming:
 
     def test_a_folder_that_does_not_exist(self, lattice, initial, tmp_path):
         with pytest.raises(OSError, match="nowhere"):
-            SuzukiTrotter2(lattice, 0.1).simulate(initial, 1.0, path=tmp_path / "nowhere" / "run.nc")
+            SuzukiTrotter2(lattice, 0.1).simulate(
+                initial, 1.0, path=tmp_path / "nowhere" / "run.nc"
+            )
 
 
 RUN = """

@@ -44,7 +44,7 @@ def spherical_midpoint(spins, dt, n_steps, coupling, bias, max_iterations):
                     d = max(abs(x - end[k, 0]), abs(y - end[k, 1]), abs(z - end[k, 2]))
                     change = d if not d <= change else change  # NaN must not pass as small
                     end[k, 0], end[k, 1], end[k, 2] = x, y, z
-                if change < 1e-14 and change >= 0.5 * previous or change == 0.0:
+                if change == 0.0 or (change < 1e-14 and change >= 0.5 * previous):
                     converged = True
                     break
             if not converged:

@@ -17,9 +17,7 @@ def _measure(s, h, bias, values):
         for i in range(start, min(start + row, size)):
             a, b, c = s[i, 0], s[i, 1], s[i, 2]
             # exchange energy is half of -S·(h - B), the Zeeman energy is -S·B
-            e -= 0.5 * (
-                a * (h[i, 0] + bias[0]) + b * (h[i, 1] + bias[1]) + c * (h[i, 2] + bias[2])
-            )
+            e -= 0.5 * (a * (h[i, 0] + bias[0]) + b * (h[i, 1] + bias[1]) + c * (h[i, 2] + bias[2]))
             mx += a
             my += b
             mz += c

@@ -108,9 +108,11 @@ class Integrator(BaseEstimator, ABC):
             local, have another size.
         """
         dims = self.system.state_dims
-        shape = tuple(states.sizes.get(d, 0) for d in ("sample", *dims)) if hasattr(
-            states, "sizes"
-        ) else np.shape(states)
+        shape = (
+            tuple(states.sizes.get(d, 0) for d in ("sample", *dims))
+            if hasattr(states, "sizes")
+            else np.shape(states)
+        )
         system = self.system
         if self.any_size and len(shape) == len(dims) + 1:
             system = system.matching(np.empty((0, *shape[1:])))

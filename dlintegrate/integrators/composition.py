@@ -185,8 +185,8 @@ class BlanesMoan4(Composition):
     """Optimised fourth-order splitting with six stages.
 
     The method S6 of Blanes and Moan 2002 (Journal of Computational and Applied
-    Mathematics 142, 313, Table 2): at equal cost about ten times more accurate
-    than Suzuki's composition, and the classical rival of everything learned here.
+    Mathematics 142, 313, Table 2): at equal cost several times more accurate
+    than Suzuki's composition, and a classical rival of everything learned here.
 
     Parameters
     ----------
@@ -199,12 +199,35 @@ class BlanesMoan4(Composition):
     @property
     def coefficients(self):
         """Thirteen sweeps, twelve per step once fused."""
-        a = [0.0792036964311957, 0.353172906049774, -0.0420650803577195]
-        b = [0.209515106613362, -0.143851773179818]
-        a.append(1.0 - 2.0 * sum(a))
-        b.append(0.5 - sum(b))
-        half = [a[0], b[0], a[1], b[1], a[2], b[2]]
-        return np.array([*half, a[3], *half[::-1]])
+        return _complete([
+            0.0792036964311957, 0.209515106613362, 0.353172906049774, -0.143851773179818,
+            -0.0420650803577195,
+        ])  # fmt: skip
+
+
+class BlanesMoan6(Composition):
+    """Optimised sixth-order splitting with ten stages.
+
+    The method S10 of Blanes and Moan 2002 (Journal of Computational and Applied
+    Mathematics 142, 313, Table 2): beats the fourth-order one where high accuracy
+    is wanted, from about 80 half sweeps per unit of time on.
+
+    Parameters
+    ----------
+    system : HeisenbergLattice
+        With even sides.
+    dt : float
+        Time step in units of 1/J.
+    """
+
+    @property
+    def coefficients(self):
+        """Twenty-one sweeps, twenty per step once fused."""
+        return _complete([
+            0.0502627644003922, 0.148816447901042, 0.413514300428344, -0.132385865767784,
+            0.0450798897943977, 0.067307604692185, -0.188054853819569, 0.432666402578175,
+            0.541960678450780,
+        ])  # fmt: skip
 
 
 class SublatticeComposition(Composition):
@@ -258,7 +281,9 @@ class SublatticeComposition(Composition):
         """As :meth:`Composition.rows`, after checking the coefficients."""
         a = np.asarray(self.coefficients, dtype=np.float64)
         if a.ndim != 1 or len(a) < 3 or len(a) % 2 == 0 or not np.isfinite(a).all():
-            raise ValueError(f"coefficients={self.coefficients!r}: expected an odd number, 3 or more")
+            raise ValueError(
+                f"coefficients={self.coefficients!r}: expected an odd number, 3 or more"
+            )
         if not np.allclose(a, a[::-1], rtol=0, atol=1e-14):
             raise ValueError(f"coefficients={self.coefficients!r}: not palindromic")
         _check_sums(a, 1.0, "coefficients")
@@ -289,6 +314,17 @@ def _checked_angles(angles, n, name):
     if c.shape != (n, 3) or not np.isfinite(c).all():
         raise ValueError(f"{name} has shape {c.shape}: expected ({n}, 3), finite")
     return c
+
+
+def _complete(leading):
+    """The palindrome of these lengths; the two in its middle make the sums come to 1."""
+    leading = np.array(leading)
+    a, b = leading[::2].sum(), leading[1::2].sum()
+    if len(leading) % 2:
+        half, middle = [*leading, 0.5 - b], 1.0 - 2.0 * a
+    else:
+        half, middle = [*leading, 0.5 - a], 1.0 - 2.0 * b
+    return np.array([*half, middle, *half[::-1]])
 
 
 def _compose_second_order(steps):

@@ -183,8 +183,7 @@ class CorrectedIntegrator(VersionedState, Integrator):
         system, array = reference.validate(samples)
         n_chunks = min(len(array), 4 * effective_n_jobs(self.n_jobs))
         parts = Parallel(n_jobs=self.n_jobs, prefer="threads")(
-            delayed(reference.advance)(chunk, n_steps)
-            for chunk in np.array_split(array, n_chunks)
+            delayed(reference.advance)(chunk, n_steps) for chunk in np.array_split(array, n_chunks)
         )
         labels = np.concatenate(parts)
         if not system.healthy(labels).all():
