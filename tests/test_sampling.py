@@ -227,9 +227,7 @@ def test_plane_field_is_the_local_field(shape):
     for s in range(2):
         for k in range(nx // 2):
             field = np.empty((3, ny * nz))
-            plane_field(
-                packed[1 - s], k, mask[1 - s], mask[s], mask, ny, nz, 1.5, bias, field
-            )
+            plane_field(packed[1 - s], k, mask[1 - s], mask[s], mask, ny, nz, 1.5, bias, field)
             fields[s, :, k, nz : (ny + 1) * nz] = field
     found = np.empty_like(spins)
     unpack(fields, found)
