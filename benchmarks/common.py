@@ -56,13 +56,14 @@ def record(name, results, started, *, seeds=None):
     """
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
-    content = {"metadata": _metadata(started, seeds), "results": results}
+    content = {"metadata": metadata(started, seeds), "results": results}
     path.write_text(json.dumps(content, indent=1, default=_plain, ensure_ascii=False) + "\n")
     print(f"wrote benchmarks/results/{path.name}")
     return path
 
 
-def _metadata(started, seeds):
+def metadata(started, seeds):
+    """How a result came about: command, date, duration, commit, machine, versions, seeds."""
     script = Path(sys.argv[0])
     return {
         "command": shlex.join(["python", f"benchmarks/{script.name}", *sys.argv[1:]]),

@@ -1,9 +1,11 @@
 """The U-Net as a torch module; import it inside functions only."""
 
+from functools import lru_cache, partial
+
 import torch
 from torch import nn
 
-ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}
+ACTIVATIONS = {"relu": partial(nn.ReLU, inplace=True), "gelu": nn.GELU, "silu": nn.SiLU}
 
 
 class PeriodicConv3d(nn.Conv3d):
@@ -26,19 +28,20 @@ class PeriodicConv3d(nn.Conv3d):
 class _PeriodicConvolution(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, weight, bias):
-        ctx.save_for_backward(x, weight)
-        return nn.functional.conv3d(_wrap(x), weight, bias)
+        wrapped = _wrap(x)
+        ctx.save_for_backward(wrapped, weight)
+        return nn.functional.conv3d(wrapped, weight, bias)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad):
-        x, weight = ctx.saved_tensors
+        wrapped, weight = ctx.saved_tensors
         grad_x = grad_weight = grad_bias = None
         if ctx.needs_input_grad[0]:
             mirrored = weight.flip(2, 3, 4).transpose(0, 1)
             grad_x = nn.functional.conv3d(_wrap(grad), mirrored)
         if ctx.needs_input_grad[1]:
-            grad_weight = nn.grad.conv3d_weight(_wrap(x), weight.shape, grad)
+            grad_weight = nn.grad.conv3d_weight(wrapped, weight.shape, grad)
         if ctx.needs_input_grad[2]:
             grad_bias = grad.sum((0, 2, 3, 4))
         return grad_x, grad_weight, grad_bias
@@ -46,10 +49,17 @@ class _PeriodicConvolution(torch.autograd.Function):
 
 def _wrap(x):
     """Repeat the sites of the opposite side around ``(n, channels, X, Y, Z)``."""
-    for axis in (2, 3, 4):
-        last = x.narrow(axis, x.shape[axis] - 1, 1)
-        x = torch.cat([last, x, x.narrow(axis, 0, 1)], axis)
-    return x
+    sides = tuple(x.shape[2:])
+    sites = x.permute(0, 2, 3, 4, 1).reshape(len(x), -1, x.shape[1])
+    wrapped = sites.index_select(1, _wrapped_sites(sides, x.device))
+    return wrapped.reshape(len(x), *(side + 2 for side in sides), -1).permute(0, 4, 1, 2, 3)
+
+
+@lru_cache(maxsize=64)
+def _wrapped_sites(sides, device):
+    x, y, z = (torch.arange(-1, side + 1) % side for side in sides)
+    sites = (x[:, None, None] * sides[1] + y[:, None]) * sides[2] + z
+    return sites.reshape(-1).to(device)
 
 
 class UNet(nn.Module):

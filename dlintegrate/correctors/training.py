@@ -91,7 +91,9 @@ def train(
     options.check(n_samples)
     device = resolve_device(device)
     module.to(device)
-    optimizer = torch.optim.Adam(module.parameters(), lr=options.learning_rate)
+    optimizer = torch.optim.Adam(
+        module.parameters(), lr=options.learning_rate, fused=_fused(device)
+    )
     run = _Run(seed=int(generator_of(random_state).integers(2**62)))
     cuda = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):
@@ -372,6 +374,11 @@ class _Loop:
     def keep_best(self):
         state = self.module.state_dict()
         self.run.best = {k: v.detach().to("cpu", copy=True) for k, v in state.items()}
+
+
+def _fused(device):
+    """Whether the optimiser may run as one kernel."""
+    return True if device.type in ("cpu", "cuda") else None
 
 
 def _count(tensors):

@@ -51,7 +51,9 @@ class UNetResidue(VersionedState, ResidueCorrector):
         deviation and has no bound.
     sublattice_channel : bool, default False
         Add a seventh input, (-1)^(x+y+z): which sublattice a site belongs to.
-    activation : {"relu", "gelu", "silu"}, default "relu"
+    activation : {"silu", "gelu", "relu"}, default "silu"
+        Of the hidden layers; the paper does not give its own. The residue is a
+        smooth function of the spins, and rectified units learn it far slower.
     augmentation : {"symmetries", "rotations", "lattice", None}, default "symmetries"
         Transform each training sample at random by a rotation of all spins,
         and by a lattice symmetry that maps each sublattice onto itself; only
@@ -84,7 +86,7 @@ max_gradient_norm, bf16, checkpoint, resume, max_seconds
 
     def __init__(
         self, width=32, depth=2, bottleneck="conv", sigma_range="auto", output="sigmoid",
-        sublattice_channel=False, activation="relu", augmentation="symmetries",
+        sublattice_channel=False, activation="silu", augmentation="symmetries",
         learning_rate=1e-3, batch_size=64, epochs=100, validation_fraction=0.1, patience=None,
         scheduler="cosine", max_gradient_norm=1.0, bf16=False, checkpoint=None, resume=True,
         max_seconds=None,

@@ -1,0 +1,231 @@
+"""The training loop: it learns, it can be interrupted anywhere, and it says what is wrong."""
+
+import numpy as np
+import pytest
+import torch
+
+from dlintegrate.correctors.training import train
+
+
+def make_module():
+    torch.manual_seed(1)
+    return torch.nn.Sequential(
+        torch.nn.Linear(3, 8), torch.nn.Tanh(), torch.nn.Dropout(0.1), torch.nn.Linear(8, 1)
+    )
+
+
+def make_data(n=96):
+    x = torch.randn(n, 3, generator=torch.Generator().manual_seed(2))
+    return {"x": x, "y": x[:, :1] * x[:, 1:2]}
+
+
+def loss_fn(module, batch):
+    return (module(batch["x"]) - batch["y"]).square().mean()
+
+
+def jitter(batch, generator):
+    noise = 0.01 * torch.randn(batch["x"].shape, generator=generator)
+    return {**batch, "x": batch["x"] + noise}
+
+
+def fit(module=None, data=None, **options):
+    module = module or make_module()
+    settings = {"epochs": 4, "batch_size": 16, "learning_rate": 1e-2, "random_state": 3} | options
+    return module, train(module, data or make_data(), loss_fn, **settings)
+
+
+def assert_same(a, b):
+    """Equal modules and histories, to the last bit."""
+    (module_a, history_a), (module_b, history_b) = a, b
+    for key, value in module_a.state_dict().items():
+        assert torch.equal(value, module_b.state_dict()[key]), key
+    for key in ("loss", "validation_loss", "learning_rate"):
+        assert history_a[key] == history_b[key], key
+
+
+class Kill:
+    """Interrupt the run at a given call of the loss."""
+
+    def __init__(self, call):
+        self.left = call
+
+    def __call__(self, module, batch):
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+        return loss_fn(module, batch)
+
+
+def test_loss_decreases():
+    _, history = fit(epochs=30, learning_rate=0.03)
+    assert history["validation_loss"][-1] < 0.6 * history["validation_loss"][0]
+    assert {len(v) for v in history.values()} == {30}
+
+
+def test_same_seed_same_result_and_another_seed_another():
+    assert_same(fit(augment=jitter), fit(augment=jitter))
+    assert fit()[1]["loss"] != fit(random_state=4)[1]["loss"]
+
+
+def test_global_random_state_is_left_alone():
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    module = make_module()
+    torch.manual_seed(5)
+    fit(module)
+    assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.parametrize("scheduler", ["plateau", None])
+def test_two_epochs_and_two_more_are_four(tmp_path, scheduler):
+    options = {"scheduler": scheduler, "augment": jitter}
+    straight = fit(**options)
+    fit(epochs=2, checkpoint=tmp_path / "c.pt", **options)
+    resumed = fit(torch.nn.Sequential(*make_module()), checkpoint=tmp_path / "c.pt", **options)
+    assert len(resumed[1]["loss"]) == 4
+    assert_same(straight, resumed)
+
+
+@pytest.mark.parametrize("call", [1, 9, 20])
+def test_interrupted_run_continues_bit_for_bit(tmp_path, call):
+    path = tmp_path / "c.pt"
+    with pytest.raises(KeyboardInterrupt):
+        train(make_module(), make_data(), Kill(call), epochs=4, batch_size=16, learning_rate=1e-2,
+              random_state=3, checkpoint=path, augment=jitter)  # fmt: skip
+    # the seed, too, comes from the file
+    assert_same(
+        fit(augment=jitter), fit(augment=jitter, checkpoint=path, random_state=99)
+    )  # fmt: skip
+
+
+def test_plateau_halves_the_rate_also_across_a_restart(tmp_path):
+    options = {"scheduler": "plateau", "learning_rate": 0.5, "epochs": 30}
+    straight = fit(**options)
+    assert min(straight[1]["learning_rate"]) < 0.5
+    fit(**options | {"epochs": 17}, checkpoint=tmp_path / "c.pt")
+    assert_same(straight, fit(**options, checkpoint=tmp_path / "c.pt"))
+
+
+def test_finished_run_resumes_to_itself(tmp_path):
+    first = fit(checkpoint=tmp_path / "c.pt")
+    assert_same(first, fit(checkpoint=tmp_path / "c.pt"))
+
+
+def test_resume_false_starts_anew(tmp_path):
+    fit(checkpoint=tmp_path / "c.pt", random_state=8)
+    assert_same(fit(), fit(checkpoint=tmp_path / "c.pt", resume=False))
+
+
+def test_best_weights_are_restored():
+    module, history = fit(learning_rate=0.5, epochs=12, scheduler=None, validation_fraction=0.5)
+    assert history["validation_loss"][-1] > min(history["validation_loss"])  # it did get worse
+    order = torch.randperm(96, generator=torch.Generator().manual_seed(_seed(3)))[:48]
+    kept_aside = {k: v[order] for k, v in make_data().items()}
+    assert loss_fn(module, kept_aside).item() == pytest.approx(min(history["validation_loss"]))
+
+
+def _seed(random_state):
+    return int(np.random.default_rng(random_state).integers(2**62))
+
+
+def test_early_stopping_after_patience():
+    _, history = fit(learning_rate=0.5, epochs=200, patience=3, scheduler=None)
+    losses = history["validation_loss"]
+    assert len(losses) < 200
+    assert int(np.argmin(losses)) == len(losses) - 4
+
+
+def test_time_budget_ends_training_and_the_schedule():
+    _, history = fit(epochs=10**6, max_seconds=0.3)
+    assert history["seconds"][-1] < 3.0
+    assert history["learning_rate"][-1] < 1e-3
+
+
+def test_cosine_goes_to_zero_and_constant_stays():
+    assert fit(epochs=50)[1]["learning_rate"][-1] < 1e-4
+    assert set(fit(scheduler=None)[1]["learning_rate"]) == {1e-2}
+
+
+def test_gradient_norm_is_clipped():
+    """Adam's first step does not see the scale, so look at the gradients themselves."""
+    module, _ = fit(max_gradient_norm=1e-3, epochs=1)
+    norm = torch.sqrt(sum(p.grad.square().sum() for p in module.parameters()))
+    assert norm <= 1.001e-3
+
+
+def test_bf16_learns_and_validates_in_float32():
+    module, history = fit(bf16=True, epochs=30)
+    assert history["validation_loss"][-1] < history["validation_loss"][0]
+    assert all(p.dtype == torch.float32 for p in module.parameters())
+
+
+def test_without_validation_the_training_loss_chooses():
+    _, history = fit(validation_fraction=0)
+    assert history["loss"] == history["validation_loss"]
+
+
+@pytest.mark.parametrize("damage", ["truncate", "flip", "empty", "text"])
+def test_damaged_checkpoint_is_one_clear_error(tmp_path, damage):
+    path = tmp_path / "c.pt"
+    fit(checkpoint=path)
+    data = bytearray(path.read_bytes())
+    if damage == "flip":
+        data[10:400] = bytes(390)
+    path.write_bytes({"truncate": data[: len(data) // 2], "flip": data, "empty": b"",
+                      "text": b"hello"}[damage])  # fmt: skip
+    with pytest.raises(ValueError, match=r"c\.pt.*damaged.*resume=False"):
+        fit(checkpoint=path)
+
+
+def test_checkpoint_executes_nothing(tmp_path):
+    class Bomb:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "executed"), "w"))
+
+    torch.save({"format": 1, "run": Bomb(), "identity": {}}, tmp_path / "c.pt")
+    with pytest.raises(ValueError, match="damaged or not a checkpoint"):
+        fit(checkpoint=tmp_path / "c.pt")
+    assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"batch_size": 8}, "batch_size: 16 then, 8 now"), ({"data": make_data(48)}, "data: ")],
+)
+def test_checkpoint_of_another_run_is_refused(tmp_path, options, message):
+    fit(checkpoint=tmp_path / "c.pt")
+    with pytest.raises(ValueError, match=message):
+        fit(checkpoint=tmp_path / "c.pt", **options)
+
+
+def test_checkpoint_of_another_network_is_refused(tmp_path):
+    fit(checkpoint=tmp_path / "c.pt")
+    with pytest.raises(ValueError, match="another network"):
+        fit(torch.nn.Linear(3, 1), checkpoint=tmp_path / "c.pt")
+
+
+def test_divergence_is_named():
+    def diverging(module, batch):
+        return loss_fn(module, batch) * float("nan")
+
+    with pytest.raises(FloatingPointError, match=r"epoch 1.*learning_rate"):
+        train(make_module(), make_data(), diverging, epochs=2)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"learning_rate": 0.0}, {"learning_rate": float("nan")}, {"batch_size": 0},
+        {"epochs": 1.5}, {"patience": 0}, {"validation_fraction": 1.0},
+        {"scheduler": "step"}, {"max_gradient_norm": -1.0}, {"max_seconds": 0},
+    ],
+)  # fmt: skip
+def test_bad_options_are_named(options):
+    name = next(iter(options))
+    with pytest.raises(ValueError, match=f"{name}="):
+        fit(**options)
+
+
+def test_all_samples_kept_aside_is_an_error():
+    with pytest.raises(ValueError, match="leaves none of 1 samples"):
+        fit(data=make_data(1))
