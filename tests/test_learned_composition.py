@@ -12,6 +12,7 @@ from dlintegrate.correctors.composition_fit import (
     lbfgs,
     levenberg_marquardt,
 )
+from dlintegrate.correctors.composition_table import COMPOSITIONS
 from dlintegrate.integrators import (
     BlanesMoan4,
     ImplicitMidpoint,
@@ -48,7 +49,7 @@ def data():
 def learned(data):
     system, X, Y = data
     base = SuzukiTrotter2(system, DT)
-    corrector = LearnedComposition(stages=6, init="blanes-moan").fit(base, X, Y)
+    corrector = LearnedComposition(stages=6, init="blanes-moan", max_iter=25).fit(base, X, Y)
     return base, corrector
 
 
@@ -120,7 +121,7 @@ def test_a_processor_helps_and_is_undone_exactly(data, learned):
     base, plain = learned
     _, X, Y = data
     corrector = LearnedComposition(
-        stages=6, processor=True, init="blanes-moan", n_fit_samples=24, max_iter=25
+        stages=6, processor=True, init="blanes-moan", n_fit_samples=12, max_iter=20
     ).fit(base, X, Y, random_state=0)
     step = corrector.bind(base)
     unseen = sample_canonical(base.system, 1.0, 8, random_state=4, n_jobs=1).values
@@ -145,8 +146,8 @@ def test_lbfgs_through_torch_goes_the_same_way(data):
     parametrisation = Parametrisation(5, False)
     residual = OneStepError(parametrisation, system, DT, X[::9], Y[::9], np.ones(4))
     start = parametrisation.parameters(composition_starts.rows(composition_starts.blanes_moan(5)))
-    found, history = lbfgs(residual, start, 15)
-    assert history[-1] < 0.8 * history[0]
+    found, history = lbfgs(residual, start, 8)
+    assert history[-1] < 0.9 * history[0]
     assert np.linalg.norm(residual(found)) == pytest.approx(history[-1], rel=1e-9)
     _, gauss_newton = levenberg_marquardt(residual, start, 30)
     assert gauss_newton[0] == pytest.approx(history[0], rel=1e-9)
@@ -165,7 +166,7 @@ def test_learns_for_antiferromagnets_fields_and_fewer_dimensions(system, tempera
     X = sample_canonical(system, temperature, 24, random_state=5, n_jobs=1).values
     base = SuzukiTrotter2(system, DT)
     Y = reference(system, X, DT)
-    corrector = LearnedComposition(stages=6, max_iter=20).fit(base, X[:16], Y[:16])
+    corrector = LearnedComposition(stages=6, max_iter=12).fit(base, X[:16], Y[:16])
     unseen = X[16:]
     assert (
         error(corrector.bind(base), unseen).mean()
@@ -173,11 +174,38 @@ def test_learns_for_antiferromagnets_fields_and_fewer_dimensions(system, tempera
     )
 
 
+@pytest.mark.parametrize("entry", COMPOSITIONS, ids=lambda e: f"{e['stages']}-{e['dt']:.3g}")
+def test_shipped_starts_are_consistent_and_beat_their_classical_method(data, entry):
+    system, X, _ = data
+    dt, states = entry["dt"], X[::6]
+    n_steps = 4 if entry["processor"] else 1
+    chi = entry["processor"] or (None, None)
+    shipped = SublatticeComposition(system, dt, *composition_starts.palindrome(entry), 0, *chi)
+    classical = SublatticeComposition(system, dt, composition_starts.blanes_moan(entry["stages"]))
+    exact = states
+    for _ in range(n_steps):
+        exact = reference(system, exact, dt)
+    ours, theirs = (
+        np.sqrt(((method.advance(states, n_steps) - exact) ** 2).sum(-1).mean())
+        for method in (shipped, classical)
+    )
+    assert ours < 0.6 * theirs
+
+
+def test_shipped_processors_are_starts(data):
+    system, X, _ = data
+    base = SuzukiTrotter2(system, 0.6)
+    labels = reference(system, X, 0.6)
+    corrector = LearnedComposition(stages=6, processor=True, max_iter=0).fit(base, X, labels)
+    assert corrector.start_ == "shipped, dt=0.6"
+    assert corrector.history_["loss"][-1] < 0.5
+
+
 def test_start_of_chance_is_reproducible(data):
     system, X, Y = data
     base = SuzukiTrotter2(system, DT)
     make = LearnedComposition(
-        stages=4, angle_function=False, init="random", n_restarts=3, max_iter=10
+        stages=4, angle_function=False, init="random", n_restarts=2, max_iter=5
     ).fit
     first, second = (make(base, X, Y, random_state=7).coefficients_.copy() for _ in range(2))
     np.testing.assert_array_equal(first, second)

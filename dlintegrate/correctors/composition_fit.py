@@ -65,11 +65,14 @@ class Parametrisation:
         return rows[: self.n_sweeps], rows[self.n_sweeps :]
 
     def parameters(self, step, chi=None):
-        """Free parameters of given rows (the nearest, if they are not consistent)."""
+        """Free parameters of given rows (the nearest, if they are not consistent).
+
+        A processor shorter than this one's is continued by sweeps of length zero.
+        """
         rows = np.zeros_like(self._offset)
         rows[: self.n_sweeps] = step
         if chi is not None:
-            rows[self.n_sweeps :] = chi
+            rows[self.n_sweeps : self.n_sweeps + len(chi)] = chi
         basis = self._basis.reshape(-1, self.n_free)
         return np.linalg.lstsq(basis, (rows - self._offset).ravel(), rcond=None)[0]
 

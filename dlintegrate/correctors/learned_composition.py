@@ -16,7 +16,7 @@ from .composition_fit import OneStepError, Parametrisation, lbfgs, levenberg_mar
 _INITS = ("auto", "blanes-moan", "suzuki", "random")
 _SOLVERS = ("levenberg-marquardt", "lbfgs")
 #: Sweeps of the processor, and steps between its start and its undoing in the fit.
-_PROCESSOR_SWEEPS = 6
+_PROCESSOR_SWEEPS = 8
 _PROCESSOR_STARTS = 3
 _PROCESSOR_STEPS = 4
 #: Spins used by the fit by default; a few dozen parameters need no more.
