@@ -3,7 +3,8 @@
 For every number of stages and budget, the table's own entry, those of its
 neighbours (at other dt, and with fewer stages, grown by splitting a sweep), the
 classical methods and random starts are refined on equilibrium samples of 6³, and
-the table keeps what is best on unseen ones. Run it again to go on from there::
+the table keeps what is best on unseen ones, at the temperature where it is worst.
+Run it again to go on from there::
 
     python benchmarks/search_compositions.py --budgets 20 40 80 120 --stages 6 8 10 12
 
@@ -65,14 +66,22 @@ def one_entry(options, stages, budget, samples, rng):
     tries = [LearnedComposition(**common, n_restarts=trials)]
     if not processor:
         tries += [LearnedComposition(**common, init=grown) for grown in _grown(stages, rng, trials)]
-    best = None
+    found = []
     for corrector in tries:
         corrector.fit(base, train, labels, random_state=rng)
-        errors = rms(corrector.bind(base).advance(test, n_steps) - exact)
-        loss = float(np.sqrt(((errors / scale) ** 2).mean()))
-        if best is None or loss < best[0]:
-            best = loss, corrector, errors / (n_steps * dt)
-    return _entry(best[1], stages, dt), best[2], best[1].start_
+        found.append((corrector.start_, _entry(corrector, stages, dt)))
+    found += [
+        ("the table", old) for old in composition_table.COMPOSITIONS if same(old, found[0][1])
+    ]
+
+    def errors(entry):
+        chi = entry["processor"] or (None, None)
+        lengths, angles = composition_starts.palindrome(entry)
+        method = SublatticeComposition(system, dt, lengths, angles, 0, *chi)
+        return rms(method.advance(test, n_steps) - exact)
+
+    start, entry = min(found, key=lambda pair: (errors(pair[1]) / scale).max())
+    return entry, errors(entry) / (n_steps * dt), start
 
 
 def _grown(stages, rng, count):
