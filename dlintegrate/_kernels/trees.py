@@ -13,6 +13,8 @@ What happens on the spot is done for one block of planes before the next, so tha
 it stays in the cache.
 """
 
+import threading
+
 import numpy as np
 
 from .jit import kernel
@@ -248,9 +250,27 @@ def _unpack_tangent(lattices, slots, normal, add, out):
                 out[x, y, z, 2] = h
 
 
+def workspace(program, sides):
+    """Memory for :func:`sum_trees` on lattices of these three sides; kept for the next call.
+
+    One per thread. Fresh memory for every step would cost as much as the sum itself.
+    """
+    n_sublattices = len(program.results)
+    plane = (sides[1] + 2) * sides[2]
+    n_planes = sides[0] // n_sublattices
+    vectors = n_sublattices * program.n_slots * (n_planes + 2) + program.n_scratch * n_planes
+    if getattr(_kept, "memory", np.empty(0)).size < 3 * plane * vectors:
+        _kept.memory = np.empty(3 * plane * vectors)
+    return _kept.memory
+
+
+_kept = threading.local()
+
+
 @kernel
 def sum_trees(
-    spins, normal, rows, weights, levels, n_slots, n_scratch, results, coupling, bias, add, out
+    spins, normal, rows, weights, levels, n_slots, n_scratch, results,
+    coupling, bias, memory, add, out,
 ):  # fmt: skip
     """Run a program on every sample and write the tangent part of its result.
 
@@ -264,6 +284,8 @@ def sum_trees(
         The fields of a program.
     coupling : float
     bias : ndarray, shape (3,)
+    memory : ndarray
+        See :func:`workspace`.
     add : bool
         Write ``normalize(normal + result)`` instead.
     out : ndarray, shape of ``spins``
@@ -275,7 +297,6 @@ def sum_trees(
     plane = (ny + 2) * nz
     n_block = min(n_planes, max(1, BLOCK // plane))
     lasting = n_sublattices * n_slots * 3 * (n_planes + 2) * plane
-    memory = np.zeros(lasting + n_scratch * 3 * n_block * plane)
     lattices = memory[:lasting].reshape(n_sublattices, n_slots, 3, (n_planes + 2) * plane)
     sizes = n_sublattices, n_slots, n_planes, ny, nz, n_block * plane
     neighbours = _neighbour_weights(n_block, ny, nz, n_sublattices == 2)

@@ -146,9 +146,9 @@ class ElementaryDifferentialResidue(ResidueCorrector):
         if len(weights) == 1:
             mean = 0.5 * (before + after)
             return sum_trees(system, mean, after, self.order, weights, add=True)
-        middle = _half_step(system, after, -self.dt_)
-        middle = sum_trees(system, middle, middle, self.order, weights, add=True)
-        return _half_step(system, middle, self.dt_)
+        state = _half_step(system, after, -self.dt_)
+        sum_trees(system, state, state, self.order, weights, add=True, out=state)
+        return _half_step(system, state, self.dt_, out=state)
 
     def residue_tensor(self, system, before, after):
         """Torch twin of :meth:`residue`: differentiable, on the device of ``after``."""
@@ -205,7 +205,7 @@ class ElementaryDifferentialResidue(ResidueCorrector):
         return int(order), int(min_order), float(alpha)
 
 
-def sum_trees(system, spins, normal, order, weights, add=False):
+def sum_trees(system, spins, normal, order, weights, add=False, out=None):
     """Evaluate ``Σ_t weights[s, t] t`` at ``spins`` on every sublattice s.
 
     Parameters
@@ -218,6 +218,8 @@ def sum_trees(system, spins, normal, order, weights, add=False):
         For all trees up to ``order``, the spin itself first; one row or two.
     add : bool, default False
         Return ``normalize(normal + sum)`` instead of the sum.
+    out : ndarray, optional
+        C-contiguous; may be ``spins`` or ``normal``.
 
     Returns
     -------
@@ -225,10 +227,15 @@ def sum_trees(system, spins, normal, order, weights, add=False):
     """
     program = _program(order, len(weights), weights.tobytes())
     sides = kernels.cubic_sides(spins.shape[1:-1])
-    cubic, perpendicular = (np.ascontiguousarray(v).reshape(-1, *sides, 3) for v in (spins, normal))
-    out = np.empty_like(cubic)
-    tree_kernels.sum_trees(cubic, perpendicular, *program, system.coupling, system.bias, add, out)
-    return out.reshape(spins.shape)
+    out = np.empty(spins.shape) if out is None else out
+    cubic, perpendicular, result = (
+        np.ascontiguousarray(v).reshape(-1, *sides, 3) for v in (spins, normal, out)
+    )
+    memory = tree_kernels.workspace(program, sides)
+    tree_kernels.sum_trees(
+        cubic, perpendicular, *program, system.coupling, system.bias, memory, add, result
+    )
+    return out
 
 
 def sum_trees_tensor(system, spins, normal, order, weights):
@@ -260,11 +267,11 @@ def sum_trees_tensor(system, spins, normal, order, weights):
     return total - (total * normal).sum(-1, keepdim=True) * normal
 
 
-def _half_step(system, states, dt):
+def _half_step(system, states, dt, out=None):
     """Half a step by one sweep of each sublattice; back again with -dt, exactly."""
     rows = _half_step_rows(dt)
     run = sweep_kernel(halvings_needed(system.max_field, rows), False)
-    result = np.array(states, dtype=np.float64, order="C")
+    result = np.array(states, dtype=np.float64, order="C") if out is None else out
     cubic = result.reshape(len(result), *kernels.cubic_sides(result.shape[1:-1]), 3)
     run(cubic, rows, rows[:0], rows[:0], 0, system.coupling, system.bias)
     return result
