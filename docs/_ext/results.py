@@ -73,7 +73,8 @@ def format_threshold(time, error, reached):
     """A threshold time with its error, or a lower bound."""
     if not reached:
         return f"> {time:.4g}"
-    return f"{time:.3g} ± {error:.2g}" if error is not None else f"{time:.3g}"
+    known = error is not None and error == error
+    return f"{time:.3g} ± {error:.2g}" if known else f"{time:.3g}"
 
 
 def flatten(record, prefix=""):
@@ -81,8 +82,10 @@ def flatten(record, prefix=""):
     flat = {}
     for key, value in record.items():
         name = f"{prefix}{key}"
-        if isinstance(value, dict) and {"time", "error", "reached"} <= set(value):
-            flat[name] = format_threshold(**value)
+        if isinstance(value, dict) and {"time", "reached"} <= set(value):
+            flat[name] = format_threshold(value["time"], value.get("error"), value["reached"])
+            rest = {k: v for k, v in value.items() if k not in ("time", "error", "reached")}
+            flat.update(flatten(rest, f"{name} "))
         elif isinstance(value, dict):
             flat.update(flatten(value, f"{name} "))
         else:
