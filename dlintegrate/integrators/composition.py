@@ -53,12 +53,15 @@ class Composition(Integrator):
     def validate(self, states, name="samples"):
         """As :meth:`Integrator.validate`; the sublattices need even sides."""
         system, array = super().validate(states, name)
-        if any(side % 2 for side in system.lattice_shape):
+        self._check_even(system.lattice_shape)
+        return system, array
+
+    def _check_even(self, sides):
+        if any(side % 2 for side in sides):
             raise ValueError(
-                f"shape={system.lattice_shape}: {type(self).__name__} updates two sublattices "
+                f"shape={tuple(sides)}: {type(self).__name__} updates two sublattices "
                 "and needs even sides; use ImplicitMidpoint or an even side"
             )
-        return system, array
 
     def rows(self):
         """The sweeps of one step as ``(sublattice, b0, b1, b2, b3)``; see the kernel."""
@@ -94,6 +97,7 @@ class Composition(Integrator):
 
     def advance(self, array, n_steps):
         """Run the sweeps in the numba kernel; see :meth:`Integrator.advance`."""
+        self._check_even(array.shape[1:-1])  # the kernel would write out of bounds
         result = np.array(array, dtype=np.float64, order="C")
         if n_steps == 0:
             return result
