@@ -46,7 +46,7 @@ def integrators(system, dt=0.1):
     }
 
 
-def nanoseconds(integrator, states, budget=0.2):
+def nanoseconds(integrator, states, budget=0.03):
     """Fastest and median time per spin and step."""
     started = time.perf_counter()
     integrator.advance(states, 2)  # compiles
@@ -54,7 +54,7 @@ def nanoseconds(integrator, states, budget=0.2):
     integrator.advance(states, 2)
     n_steps = max(2, int(budget / ((time.perf_counter() - started) / 2)))
     scale = 1e9 / n_steps / (states.size / 3)
-    return tuple(scale * t for t in fastest(lambda: integrator.advance(states, n_steps), 5))
+    return tuple(scale * t for t in fastest(lambda: integrator.advance(states, n_steps), 40))
 
 
 def torch_eager(system, states):
