@@ -84,6 +84,9 @@ max_gradient_norm, bf16, checkpoint, resume, max_seconds
 
     batch_tolerance = 1e-6  # single precision of a residue that is a tenth at most
 
+    #: Single precision: the residue is below 0.1, its relative rounding a few 1e-7.
+    batch_tolerance = 1e-7
+
     def __init__(
         self, width=32, depth=2, bottleneck="conv", sigma_range="auto", output="sigmoid",
         sublattice_channel=False, activation="silu", augmentation="symmetries",
