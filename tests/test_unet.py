@@ -265,15 +265,15 @@ def test_augmentation_uses_only_what_the_base_declares():
 def test_fit_lowers_the_one_step_error_below_the_base(bottleneck):
     base, spins = base_step(), _cold_spins(128, 1)
     corrector = UNetResidue(
-        width=8, depth=1, bottleneck=bottleneck, epochs=20, batch_size=16, learning_rate=5e-3,
+        width=8, depth=1, bottleneck=bottleneck, epochs=40, batch_size=16, learning_rate=3e-3,
         augmentation=None, sublattice_channel=True,
     ).fit(base, spins, reference(base, spins), random_state=0)  # fmt: skip
     unseen = _cold_spins(16, 2)
     exact = reference(base, unseen)
     before = np.sqrt(np.mean((base.advance(unseen, 1) - exact) ** 2))
     corrected = np.sqrt(np.mean((corrector.bind(base).advance(unseen, 1) - exact) ** 2))
-    assert corrected < 0.9 * before
-    assert len(corrector.history_["loss"]) == 20
+    assert corrected < 0.6 * before
+    assert len(corrector.history_["loss"]) == 40
 
 
 def _cold_spins(n, seed):
