@@ -20,13 +20,26 @@ from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
-RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results"
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "benchmarks" / "results"
+CARDS = ROOT / "dlintegrate" / "datasets" / "weights"
 
 
 def load(name):
     """The content of a result file, or None if there is none."""
-    path = RESULTS / f"{name}.json"
-    return json.loads(path.read_text()) if path.is_file() else None
+    path = path_of(name)
+    if not path.is_file():
+        return None
+    content = json.loads(path.read_text())
+    if path.parent == CARDS:
+        return {"metadata": content.pop("provenance"), "results": content}
+    return content
+
+
+def path_of(name):
+    """``card:name`` is the card of a pretrained integrator, all else a result of a benchmark."""
+    kind, _, rest = name.rpartition(":")
+    return (CARDS if kind == "card" else RESULTS) / f"{rest}.json"
 
 
 def lookup(tree, path):
@@ -105,6 +118,7 @@ class Results(SphinxDirective):
         "where": directives.unchanged,
         "digits": directives.unchanged,
         "quiet": directives.flag,
+        "record": directives.flag,
     }
 
     def run(self):
@@ -114,6 +128,8 @@ class Results(SphinxDirective):
         tree = None if content is None else lookup(content["results"], self.options.get("path", ""))
         if not tree:
             return []
+        if "record" in self.options:  # a row by itself, not a table of rows
+            tree = [tree]
         records = [flatten(r) for r in as_records(tree, self.options.get("key", "case"))]
         records = [r for r in records if self.wanted(r)]
         columns = split(self.options.get("columns")) or list(
@@ -194,7 +210,7 @@ class Result(SphinxRole):
 
 def note_dependency(env, name):
     """Read the page again when the file changes."""
-    env.note_dependency(str(RESULTS / f"{name}.json"))
+    env.note_dependency(str(path_of(name)))
 
 
 def setup(app):
