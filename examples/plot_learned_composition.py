@@ -38,7 +38,7 @@ errors = {name: [] for name in names}
 for budget in budgets:
     learned = CorrectedIntegrator(
         SuzukiTrotter2(system, 20 / budget),
-        LearnedComposition(stages=10, angle_function=False),
+        LearnedComposition(stages=10, angle_function=False, max_iter=15),
         reference=BlanesMoan6(system, 20 / budget / 16),
     ).fit(training)
     classical = [SuzukiTrotter2, SuzukiTrotter4, BlanesMoan4, BlanesMoan6]
