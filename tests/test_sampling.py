@@ -62,7 +62,7 @@ def test_energies_are_those_of_the_table_closely(side, temperature):
     system = HeisenbergLattice((side,) * 3)
     samples = sample_canonical(system, temperature, 400 * (16 // side) ** 2, random_state=4)
     mean, error = mean_energy(system, samples)
-    assert error < 2e-3
+    assert error < 2.5e-3  # near Tc the energy itself fluctuates most
     assert agree((mean, error), ENERGY[side, temperature])
 
 
