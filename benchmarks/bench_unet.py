@@ -3,7 +3,7 @@
 Beside Suzuki-Trotter at dt = 0.1 and 0.01 and Blanes-Moan at 0.1, on unseen equilibrium
 samples at the temperatures of the paper's test (section 4.2). Minutes on one core.
 
-    python benchmarks/bench_unet.py [--samples 50] [--quick]
+    python benchmarks/bench_unet.py [--samples 20] [--quick]
 """
 
 import argparse
@@ -29,7 +29,7 @@ from dlintegrate.metrics import (
 
 TEMPERATURES = (0.4, 1.44, 2.4)
 #: How far to integrate at each, so that most curves fall below 0.99.
-T_MAX = {0.4: 80.0, 1.44: 12.0, 2.4: 10.0}
+T_MAX = {0.4: 40.0, 1.44: 8.0, 2.4: 7.0}
 
 
 def rivals(size):
@@ -43,7 +43,8 @@ def rivals(size):
     for name in list_pretrained():
         integrator = load_pretrained(name)
         trained_at = integrator.corrector_.lattice_shape_[0]
-        if trained_at == size or integrator.corrector_.local:
+        # on a smaller lattice than it is used on, a network may learn the periodic images
+        if trained_at == size or (integrator.corrector_.local and trained_at > size):
             table[name] = integrator
             projected = load_pretrained(name).set_params(projection=("energy", "magnetization"))
             table[f"{name}, E and M projected"] = projected
@@ -96,7 +97,7 @@ def show(size, temperature, name, row):
 def main():
     """Run, print and record."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--samples", type=int, default=50)
+    parser.add_argument("--samples", type=int, default=20)
     parser.add_argument("--seed", type=int, default=2022)
     parser.add_argument("--quick", action="store_true", help="short trajectories, no record")
     options = parser.parse_args()

@@ -129,11 +129,14 @@ def main():
 
 
 def release(integrator):
-    """Forget the paths of this run, and predict on whatever device is there."""
+    """Forget the paths of this run, predict on the CPU, halve the size of the file."""
     for corrector in (integrator.corrector, integrator.corrector_):
         corrector.set_params(checkpoint=None, resume=True, max_seconds=None)
     integrator.set_params(device="auto")
     integrator.corrector_.device_ = "cpu"
+    # half precision rounds the weights by 5e-4, far below what the network misses
+    weights = integrator.corrector_.weights_
+    integrator.corrector_.weights_ = {k: v.astype(np.float16) for k, v in weights.items()}
 
 
 def write_card(output, options, integrator, n_samples, started):
