@@ -60,9 +60,10 @@ def test_energies_are_those_of_the_table(side, temperature):
 @pytest.mark.parametrize(("side", "temperature"), ENERGY)
 def test_energies_are_those_of_the_table_closely(side, temperature):
     system = HeisenbergLattice((side,) * 3)
-    samples = sample_canonical(system, temperature, 400 * (16 // side) ** 2, random_state=4)
+    n_samples = 400 if side == 16 else 2400  # small lattices fluctuate more
+    samples = sample_canonical(system, temperature, n_samples, random_state=4)
     mean, error = mean_energy(system, samples)
-    assert error < 2.5e-3  # near Tc the energy itself fluctuates most
+    assert error < 2e-3
     assert agree((mean, error), ENERGY[side, temperature])
 
 
