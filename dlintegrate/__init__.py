@@ -22,6 +22,7 @@ _PUBLIC = {
     "SuzukiTrotter4": "integrators",
     "System": "systems",
     "UNetResidue": "correctors",
+    "describe_pretrained": "datasets",
     "diagnose_sampling": "sampling",
     "list_pretrained": "datasets",
     "load": "persistence",
