@@ -6,6 +6,9 @@ import xarray as xr
 #: |S| may differ from 1 by this much in what users hand in (float32 data pass).
 NORM_TOLERANCE = 1e-5
 
+#: Health of a sample: the values of ``status`` in a trajectory.
+OK, FELL_BACK, FAILED = 0, 1, 2
+
 
 def to_array(states, dims, name="samples"):
     """Turn states into a C-contiguous float64 ndarray with axis 0 ``sample``.

@@ -1,7 +1,5 @@
 """Check that an integrator keeps what it declares; for our classes and for yours."""
 
-import inspect
-
 import numpy as np
 import xarray as xr
 from hypothesis import HealthCheck, Phase, given, settings
@@ -75,12 +73,10 @@ def _close(actual, expected, what, tolerance=ROUNDING):
 
 
 def _init_only_stores(integrator, states, n_steps, rng):
-    twin = clone(integrator)
-    for name in inspect.signature(type(integrator).__init__).parameters:
-        if name != "self":
-            value = getattr(integrator, name)
-            assert value is getattr(integrator, name), f"{name} changes when it is read"
-            assert hasattr(twin, name), f"__init__ does not store {name}"
+    try:
+        clone(integrator)  # scikit-learn compares what it passes with what is stored
+    except (AttributeError, RuntimeError) as error:
+        raise AssertionError(f"__init__ does more, or less, than store: {error}") from None
 
 
 def _input_is_not_modified(integrator, states, n_steps, rng):

@@ -128,6 +128,18 @@ def test_a_broken_interface_is_found(manner):
         check_integrator(Rude(SYSTEM, 0.1, manner), max_examples=3)
 
 
+class Converts(Rude):
+    """Changes an argument in ``__init__``."""
+
+    def __init__(self, system, dt, manner):
+        super().__init__(system, [dt], manner)
+
+
+def test_an_init_that_does_more_than_store_is_found():
+    with pytest.raises(AssertionError, match="than store"):
+        check_integrator(Converts(SYSTEM, 0.1, remember), max_examples=1)
+
+
 def test_an_unknown_guarantee_is_refused():
     with pytest.raises(AssertionError, match=r"guarantees \['eternity'\] are not known"):
         check_integrator(Liar(SYSTEM, 0.1, declares=("eternity",)))

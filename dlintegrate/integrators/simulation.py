@@ -13,10 +13,9 @@ import xarray as xr
 
 from .. import __version__
 from ..persistence import encode, fingerprint
-from ..states import name_samples
-from .trajectory_file import TrajectoryFile, open_trajectory
+from ..states import FAILED, OK, name_samples
+from .trajectory_file import TrajectoryFile, describe, open_trajectory
 
-OK, FELL_BACK, FAILED = 0, 1, 2
 #: Frames are handed to the file in chunks of about this size or this age.
 CHUNK_BYTES = 8 * 2**20
 CHUNK_SECONDS = 5.0
@@ -94,8 +93,6 @@ class _Run:
         self.frame += 1
         failed = alive & ~self.system.healthy(new)
         if failed.any():
-            if not failed.flags.writeable or new is self.state:
-                new = new.copy()
             new[failed] = self.state[failed]
             self.status[failed] = FAILED
             self.failure_time[failed] = self.time
@@ -224,33 +221,6 @@ class _Stream:
 
     def dataset(self):
         return open_trajectory(self.path)
-
-
-#: (long_name, units) of what a trajectory can hold.
-DESCRIPTIONS = {
-    "spin": ("spin direction", "1"),
-    "time": ("time", "1"),
-    "energy": ("total energy", "1"),
-    "magnetization": ("total magnetization", "1"),
-    "temperature": ("temperature the state was sampled at", "1"),
-    "failure_time": ("time of the first frame that a failed sample did not reach", "1"),
-}
-
-
-def describe(dataset):
-    """Add units, long names and the meaning of ``status``."""
-    for name, (long_name, units) in DESCRIPTIONS.items():
-        if name in dataset.variables:
-            dataset[name].attrs.update(long_name=long_name, units=units)
-    dataset["status"].attrs.update(STATUS_ATTRIBUTES)
-    return dataset
-
-
-STATUS_ATTRIBUTES = {
-    "long_name": "health of the sample",
-    "flag_values": np.array([OK, FELL_BACK, FAILED], dtype=np.int8),
-    "flag_meanings": "ok fell_back failed",
-}
 
 
 def _count_frames(integrator, t_max, save_every):

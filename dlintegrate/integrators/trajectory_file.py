@@ -15,8 +15,34 @@ import numpy as np
 import xarray as xr
 
 from ..persistence import replacing
+from ..states import FAILED, FELL_BACK, OK
 
 _FORMAT = "NETCDF3_64BIT_DATA"
+
+
+#: (long_name, units) of what a trajectory can hold.
+DESCRIPTIONS = {
+    "spin": ("spin direction", "1"),
+    "time": ("time", "1"),
+    "energy": ("total energy", "1"),
+    "magnetization": ("total magnetization", "1"),
+    "temperature": ("temperature the state was sampled at", "1"),
+    "failure_time": ("time of the first frame that a failed sample did not reach", "1"),
+}
+STATUS_ATTRIBUTES = {
+    "long_name": "health of the sample",
+    "flag_values": np.array([OK, FELL_BACK, FAILED], dtype=np.int8),
+    "flag_meanings": "ok fell_back failed",
+}
+
+
+def describe(dataset):
+    """Add units, long names and the meaning of ``status``."""
+    for name, (long_name, units) in DESCRIPTIONS.items():
+        if name in dataset.variables:
+            dataset[name].attrs.update(long_name=long_name, units=units)
+    dataset["status"].attrs.update(STATUS_ATTRIBUTES)
+    return dataset
 
 
 class LastFrame(NamedTuple):
@@ -51,8 +77,6 @@ class TrajectoryFile:
         status : ndarray, shape (n_samples,)
         """
         import netCDF4
-
-        from .simulation import DESCRIPTIONS, STATUS_ATTRIBUTES
 
         def define(name, dtype, dims):
             variable = nc.createVariable(name, dtype, dims)

@@ -6,10 +6,8 @@ import warnings
 import numpy as np
 import xarray as xr
 
-from ..states import name_samples
+from ..states import FAILED, name_samples
 
-#: ``status`` of a sample that failed; from ``failure_time`` on it is frozen.
-FAILED = 2
 #: Trajectories are read in blocks of frames of about this size.
 _BLOCK_BYTES = 64 * 2**20
 
