@@ -16,6 +16,7 @@ _PUBLIC = {
     "ImplicitMidpoint": "integrators",
     "Integrator": "integrators",
     "LearnedComposition": "correctors",
+    "LennardJones2D": "systems",
     "ResidueCorrector": "correctors",
     "SublatticeComposition": "integrators",
     "SuzukiTrotter2": "integrators",

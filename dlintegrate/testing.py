@@ -154,8 +154,8 @@ def _keeps_observable(name):
     def check(integrator, states, n_steps, rng):
         system = integrator.system
         result = integrator.step(states, n_steps)
-        before, after = (system.observables(s)[name][1] for s in (states, result))
-        scale = np.prod(states.shape[1:-1])  # extensive quantities round as their sums do
+        before, after = (system.observables(system.validate(s))[name][1] for s in (states, result))
+        scale = system.n_sites  # extensive quantities round as their sums do
         _close(after / scale, before / scale, f"{name} is not kept")
 
     return check
@@ -167,22 +167,12 @@ def _time_reversible(integrator, states, n_steps, rng):
     _close(back, states, "a step back does not undo a step")
 
 
-def _rotation_equivariant(integrator, states, n_steps, rng):
-    rotation = np.linalg.qr(rng.normal(size=(3, 3)))[0]
-    rotation *= np.sign(np.linalg.det(rotation))
-    rotated = integrator.step(states @ rotation.T, n_steps)
-    _close(rotated, integrator.step(states, n_steps) @ rotation.T, "not rotation-equivariant")
-
-
-def _shifted(even):
+def _equivariant(symmetry):
     def check(integrator, states, n_steps, rng):
-        axes = tuple(range(1, states.ndim - 1))
-        shift = rng.integers(0, 8, size=len(axes))
-        if even and shift.sum() % 2:
-            shift[0] += 1
-        shifted = integrator.step(np.roll(states, shift, axes), n_steps)
-        expected = np.roll(integrator.step(states, n_steps), shift, axes)
-        _close(shifted, expected, f"not equivariant under the translation {tuple(shift)}")
+        action = integrator.system.symmetry_action(symmetry, rng)
+        moved = integrator.step(action(states, 0.0), n_steps)
+        expected = action(integrator.step(states, n_steps), n_steps * integrator.dt)
+        _close(moved, expected, f"not equivariant under {symmetry}")
 
     return check
 
@@ -192,12 +182,15 @@ def _jacobian(integrator, state, epsilon=1e-5):
 
     Returns
     -------
-    jacobian : (d, d), image, and the orthonormal bases (d, n_spins, 3) at both ends
+    jacobian : (d, d), image, and the orthonormal bases (d, *state.shape) at both ends
     """
     image = integrator.step(state[None])[0]
-    basis, image_basis = _tangent_basis(state), _tangent_basis(image)
+    on_spheres = "norm" in integrator.system.invariants
+    tangent = _tangent_basis if on_spheres else _flat_basis
+    basis, image_basis = tangent(state), tangent(image)
     moved = np.concatenate([state + epsilon * basis, state - epsilon * basis])
-    moved /= np.linalg.norm(moved, axis=-1, keepdims=True)
+    if on_spheres:
+        moved /= np.linalg.norm(moved, axis=-1, keepdims=True)
     plus, minus = np.split(integrator.step(moved), 2)
     derivative = (plus - minus) / (2 * epsilon)
     d = len(basis)
@@ -217,8 +210,17 @@ def _tangent_basis(state):
     return basis.reshape(2 * n, *state.shape)
 
 
-def _area_form(state, basis):
-    """The symplectic form Σ S·(u × v) in a tangent basis."""
+def _flat_basis(state):
+    """Unit vectors of the space of states itself; shape (d, *state.shape)."""
+    return np.eye(state.size).reshape(-1, *state.shape)
+
+
+def _area_form(system, state, basis):
+    """The symplectic form in a tangent basis: Σ S·(u × v) of spins, Σ dq∧dp of particles."""
+    if "norm" not in system.invariants:
+        flat = basis.reshape(len(basis), -1)
+        q, p = np.split(flat, 2, axis=1)
+        return q @ p.T - p @ q.T
     flat = basis.reshape(len(basis), -1, 3)
     turned = np.cross(state.reshape(-1, 3)[None], flat).reshape(len(basis), -1)
     return flat.reshape(len(basis), -1) @ turned.T
@@ -235,8 +237,13 @@ def _one_small_state(integrator, states):
 def _symplectic(integrator, states, n_steps, rng):
     state = _one_small_state(integrator, states)
     jacobian, image, basis, image_basis = _jacobian(integrator, state)
-    pulled_back = jacobian.T @ _area_form(image, image_basis) @ jacobian
-    _close(pulled_back, _area_form(state, basis), "not symplectic", JACOBIAN_TOLERANCE)
+    pulled_back = jacobian.T @ _area_form(integrator.system, image, image_basis) @ jacobian
+    _close(
+        pulled_back,
+        _area_form(integrator.system, state, basis),
+        "not symplectic",
+        JACOBIAN_TOLERANCE,
+    )
 
 
 def _volume_preserving(integrator, states, n_steps, rng):
@@ -248,10 +255,13 @@ GUARANTEES = {
     "norm": _keeps_norm,
     "energy": _keeps_observable("energy"),
     "magnetization": _keeps_observable("magnetization"),
+    "momentum": _keeps_observable("momentum"),
     "time_reversible": _time_reversible,
-    "rotation_equivariant": _rotation_equivariant,
-    "translation_equivariant": _shifted(even=False),
-    "even_translation_equivariant": _shifted(even=True),
+    "rotation_equivariant": _equivariant("rotation"),
+    "translation_equivariant": _equivariant("translation"),
+    "even_translation_equivariant": _equivariant("even_translation"),
+    "permutation_equivariant": _equivariant("permutation"),
+    "galilean_equivariant": _equivariant("galilean"),
     "symplectic": _symplectic,
     "volume_preserving": _volume_preserving,
 }

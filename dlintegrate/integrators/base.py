@@ -115,7 +115,7 @@ class Integrator(BaseEstimator, ABC):
         )
         system = self.system
         if self.any_size and len(shape) == len(dims) + 1:
-            system = system.matching(np.empty((0, *shape[1:])))
+            system = system.resized(shape[1:])
         return system, system.validate(states, name)
 
     def step(self, states, n_steps=1):

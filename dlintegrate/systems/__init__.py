@@ -2,5 +2,6 @@
 
 from .base import System
 from .heisenberg import HeisenbergLattice
+from .lennard_jones import LennardJones2D
 
-__all__ = ["HeisenbergLattice", "System"]
+__all__ = ["HeisenbergLattice", "LennardJones2D", "System"]

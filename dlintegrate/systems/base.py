@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 
+import numpy as np
 from sklearn.base import BaseEstimator
 
 from ..states import like
@@ -46,7 +47,7 @@ class System(BaseEstimator, ABC):
 
     @abstractmethod
     def validate(self, states, name="samples"):
-        """Check states of this system and return them as an ndarray.
+        """Check states of this system and return them as a packed ndarray.
 
         Parameters
         ----------
@@ -61,13 +62,55 @@ class System(BaseEstimator, ABC):
         """
 
     @abstractmethod
+    def resized(self, state_shape):
+        """Return this system at the size of a state: itself, or a resized copy.
+
+        Parameters
+        ----------
+        state_shape : tuple of int
+            Shape of one state, along ``state_dims``.
+        """
+
     def matching(self, array):
-        """Return this system at the size of ``array``: itself, or a resized copy.
+        """As :meth:`resized`, for an array that :meth:`validate` returned.
 
         Parameters
         ----------
         array : ndarray, shape (n_samples, ...)
         """
+        return self.resized(array.shape[1:])
+
+    @property
+    def state_coords(self):
+        """Labels along the dimensions of a state, dict of str to list of str."""
+        return {}
+
+    def pack(self, states, coords):
+        """Join states and what they need of their coordinates, without checks.
+
+        Integrators work on packed arrays: what belongs to a sample must follow it
+        through every selection.
+
+        Parameters
+        ----------
+        states : ndarray, shape (n_samples, ...)
+        coords : dict of str to ndarray, shape (n_samples,)
+
+        Returns
+        -------
+        ndarray, axis 0 ``sample``
+        """
+        return states
+
+    def unpack(self, array):
+        """Inverse of :meth:`pack`.
+
+        Returns
+        -------
+        states : ndarray, shape (n_samples, ...)
+        coords : dict of str to ndarray, shape (n_samples,)
+        """
+        return array, {}
 
     @abstractmethod
     def random_states(self, n_samples, random_state=None, order=0.0):
@@ -149,6 +192,42 @@ class System(BaseEstimator, ABC):
         ndarray of bool, shape (n_samples,)
         """
 
+    def diagnose(self, array, before):
+        """What the result of a step can be judged by, before any projection.
+
+        Parameters
+        ----------
+        array, before : ndarray, shape (n_samples, ...)
+            Packed states after and before the step.
+
+        Returns
+        -------
+        dict of str to ndarray, shape (n_samples,)
+            At least ``energy_change``: ``|E - E_before|`` per site or particle.
+        """
+        energy, start = (self.observables(a)["energy"][1] for a in (array, before))
+        return {"energy_change": np.abs(energy - start) / self.n_sites}
+
+    def symmetry_action(self, name, rng):
+        """Return a random transformation of one of the ``symmetries``, for tests.
+
+        Parameters
+        ----------
+        name : str
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        callable
+            ``action(states, time)`` on plain states at that time.
+
+        Raises
+        ------
+        NotImplementedError
+            If there is none of this name.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no transformation {name!r}")
+
     def wrap(self, array, template):
-        """Return ``array`` as the user passed ``template``: DataArray or ndarray."""
-        return like(array, template, self.state_dims)
+        """Return packed ``array`` as the user passed ``template``: DataArray or ndarray."""
+        return like(self.unpack(array)[0], template, self.state_dims)

@@ -117,14 +117,14 @@ class HeisenbergLattice(System):
         kept = {"translation", "time_reversal"}
         return frozenset(kept if self.bias.any() else kept | {"rotation"})
 
-    def matching(self, array):
-        """Return this system with the lattice sides of ``array``."""
-        sides = array.shape[1:-1]
+    def resized(self, state_shape):
+        """Return this system with the lattice sides of a state."""
+        sides = state_shape[:-1]
         if tuple(sides) == self.lattice_shape:
             return self
         if len(sides) != len(self.lattice_shape):
             raise ValueError(
-                f"samples of shape {array.shape} have {len(sides)} lattice axes; "
+                f"states of shape {tuple(state_shape)} have {len(sides)} lattice axes; "
                 f"the system has {len(self.lattice_shape)}: shape={self.shape!r}"
             )
         return type(self)(tuple(map(int, sides)), self.J, self.field)
@@ -253,6 +253,20 @@ class HeisenbergLattice(System):
         flat = array.reshape(len(array), -1, 3)
         norm2 = np.einsum("nsc,nsc->ns", flat, flat)
         return (np.abs(norm2 - 1.0) < 2e-6).all(axis=1)
+
+    def symmetry_action(self, name, rng):
+        """Return a random transformation; see :meth:`System.symmetry_action`."""
+        if name == "rotation":
+            turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+            turn *= np.sign(np.linalg.det(turn))
+            return lambda states, time: states @ turn.T
+        if name in ("translation", "even_translation"):
+            axes = tuple(range(1, 1 + len(self.lattice_shape)))
+            shift = rng.integers(0, 8, size=len(axes))
+            if name == "even_translation" and shift.sum() % 2:
+                shift[0] += 1
+            return lambda states, time: np.roll(states, shift, axes)
+        return super().symmetry_action(name, rng)
 
 
 def _precess(vectors, field, time):
