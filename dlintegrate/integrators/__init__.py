@@ -12,16 +12,21 @@ from .corrected import CorrectedIntegrator
 from .midpoint import ImplicitMidpoint
 from .step_size import suggest_dt
 from .trajectory_file import open_trajectory
+from .verlet import PEFRL, BlanesMoanRKN4, SubsteppedVerlet, VelocityVerlet
 
 __all__ = [
+    "PEFRL",
     "BlanesMoan4",
     "BlanesMoan6",
+    "BlanesMoanRKN4",
     "CorrectedIntegrator",
     "ImplicitMidpoint",
     "Integrator",
     "SublatticeComposition",
+    "SubsteppedVerlet",
     "SuzukiTrotter2",
     "SuzukiTrotter4",
+    "VelocityVerlet",
     "open_trajectory",
     "suggest_dt",
 ]

@@ -54,6 +54,26 @@ class Integrator(BaseEstimator, ABC):
             Samples that could not be advanced are NaN, and only those.
         """
 
+    @property
+    def falls_back(self):
+        """Whether steps of single samples may be redone with small ones; see :class:`Fallback`."""
+        return False
+
+    def advance_counting(self, array, n_steps):
+        """As :meth:`advance`, and how many steps of each sample fell back.
+
+        Parameters
+        ----------
+        array : ndarray, shape (n_samples, ...)
+        n_steps : int
+
+        Returns
+        -------
+        result : ndarray, like ``array``
+        n_fallbacks : ndarray of int, shape (n_samples,)
+        """
+        return self.advance(array, n_steps), np.zeros(len(array), dtype=np.int64)
+
     def advance_tensor(self, tensor, n_steps=1):
         """Torch twin of :meth:`advance`: differentiable, on the tensor's device.
 

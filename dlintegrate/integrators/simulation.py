@@ -13,7 +13,7 @@ import xarray as xr
 
 from .. import __version__
 from ..persistence import encode, fingerprint
-from ..states import FAILED, OK, name_samples
+from ..states import FAILED, FELL_BACK, OK, name_samples
 from .trajectory_file import TrajectoryFile, describe, open_trajectory
 
 #: Frames are handed to the file in chunks of about this size or this age.
@@ -25,7 +25,7 @@ def simulate(integrator, initial, t_max, *, save_every, path, progress):
     """See :meth:`Integrator.simulate`."""
     system, array = integrator.validate(initial, "initial")
     n_frames = _count_frames(integrator, t_max, save_every)
-    coords = _sample_coords(initial)
+    coords = {**_sample_coords(initial), **_own_coords(system, array)}
     attrs = _attributes(integrator, system, save_every)
     run = _Run(integrator, system, array, save_every)
     if path is None:
@@ -36,7 +36,7 @@ def simulate(integrator, initial, t_max, *, save_every, path, progress):
                 f"path={os.fspath(path)!r} exists; delete it, or continue it with resume()"
             )
         frame = _frame_variables(system, run)
-        TrajectoryFile.create(path, system.state_dims, frame, coords, attrs, run.status)
+        TrajectoryFile.create(path, system.state_coords, frame, coords, attrs, run.status)
         recorder = _Stream(path)
     _loop(run, recorder, n_frames, progress)
     return recorder.dataset()
@@ -48,11 +48,11 @@ def resume(integrator, path, t_max, *, progress):
         attrs, last = file.attributes(), file.last_frame(integrator.system.state_name)
     _check_same(integrator, attrs, path)
     save_every = int(attrs["save_every"])
-    system = integrator.system.matching(last.state)
+    system = integrator.system.resized(last.state.shape[1:])
     n_frames = _count_frames(integrator, t_max, save_every)
-    run = _Run(integrator, system, last.state, save_every)
+    run = _Run(integrator, system, system.pack(last.state, last.coords), save_every)
     run.frame = last.index
-    run.restore(last.status, last.failure_time)
+    run.restore(last)
     recorder = _Stream(path)
     _loop(run, recorder, n_frames, progress)
     return recorder.dataset()
@@ -68,34 +68,47 @@ class _Run:
         self.frame = 0
         self.status = np.zeros(len(array), dtype=np.int8)
         self.failure_time = np.full(len(array), np.nan)
+        self.fallbacks = np.zeros(len(array), dtype=np.int64) if integrator.falls_back else None
 
     @property
     def time(self):
         """Time of the current frame, by multiplication so that nothing accumulates."""
         return self.frame * self.save_every * self.integrator.checked_dt()
 
-    def restore(self, status, failure_time):
-        """Take over from a file; failures noted after its last frame are met again."""
-        known = ~(np.abs(failure_time) > abs(self.time))
-        self.status = np.where(known, status, OK).astype(np.int8)
-        self.failure_time = np.where(known, failure_time, np.nan)
+    def restore(self, last):
+        """Take over from a file; what it notes after its last frame is met again."""
+        known = ~(np.abs(last.failure_time) > abs(self.time))
+        failed = known & (last.status == FAILED)
+        self.failure_time = np.where(failed, last.failure_time, np.nan)
+        if self.fallbacks is not None:
+            self.fallbacks = np.rint(last.fallback_fraction * self.n_steps).astype(np.int64)
+        self._note_health(failed)
+
+    @property
+    def n_steps(self):
+        """Steps made so far."""
+        return self.frame * self.save_every
+
+    def _note_health(self, failed):
+        fell_back = False if self.fallbacks is None else self.fallbacks > 0
+        self.status = np.where(failed, FAILED, np.where(fell_back, FELL_BACK, OK)).astype(np.int8)
 
     def advance(self):
         """Go to the next frame. Samples that fail stay as they were; the rest go on."""
         alive = self.status != FAILED
-        if alive.all():
-            new = self.integrator.advance(self.state, self.save_every)
-        elif alive.any():
-            new = self.state.copy()
-            new[alive] = self.integrator.advance(self.state[alive], self.save_every)
-        else:
-            new = self.state
+        new = self.state.copy()
+        if alive.any():
+            new[alive], fallbacks = self.integrator.advance_counting(
+                self.state[alive], self.save_every
+            )
+            if self.fallbacks is not None:
+                self.fallbacks[alive] += fallbacks
         self.frame += 1
         failed = alive & ~self.system.healthy(new)
         if failed.any():
             new[failed] = self.state[failed]
-            self.status[failed] = FAILED
             self.failure_time[failed] = self.time
+        self._note_health(~alive | failed)
         self.state = new
 
 
@@ -153,10 +166,13 @@ class _deferred_interrupt:
 
 def _frame_variables(system, run):
     """What one frame records: name to (dims after sample, values)."""
-    return {
-        system.state_name: (system.state_dims, run.state),
+    variables = {
+        system.state_name: (system.state_dims, system.unpack(run.state)[0]),
         **system.observables(run.state),
     }
+    if run.fallbacks is not None:
+        variables["fallback_fraction"] = ((), run.fallbacks / max(1, run.n_steps))
+    return variables
 
 
 class _Memory:
@@ -184,7 +200,9 @@ class _Memory:
 
     def dataset(self):
         dataset = xr.Dataset(
-            {**self.variables, **self.health}, {"time": self.times, **self.coords}, self.attrs
+            {**self.variables, **self.health},
+            {"time": self.times, **self.coords, **self.system.state_coords},
+            self.attrs,
         )
         return describe(dataset)
 
@@ -240,6 +258,11 @@ def _sample_coords(initial):
         for name, coord in initial.coords.items()
         if coord.dims == ("sample",) and coord.dtype.kind in "fiu"
     }
+
+
+def _own_coords(system, array):
+    """What the system itself attaches to each sample, such as the box."""
+    return {name: ("sample", values) for name, values in system.unpack(array)[1].items()}
 
 
 def _attributes(integrator, system, save_every):

@@ -27,6 +27,13 @@ DESCRIPTIONS = {
     "energy": ("total energy", "1"),
     "magnetization": ("total magnetization", "1"),
     "temperature": ("temperature the state was sampled at", "1"),
+    "phase_space": ("position and momentum", "1"),
+    "momentum": ("total momentum", "1"),
+    "kinetic_temperature": ("kinetic temperature about the centre of mass", "1"),
+    "pressure": ("virial pressure", "1"),
+    "box_length": ("side of the periodic box", "1"),
+    "density": ("particles per area", "1"),
+    "fallback_fraction": ("fraction of the steps so far redone with small steps", "1"),
     "failure_time": ("time of the first frame that a failed sample did not reach", "1"),
 }
 STATUS_ATTRIBUTES = {
@@ -46,10 +53,12 @@ def describe(dataset):
 
 
 class LastFrame(NamedTuple):
-    """Where a file ends: frame index, state, and the health of each sample."""
+    """Where a file ends: frame index, state, coordinates and health of each sample."""
 
     index: int
     state: np.ndarray
+    coords: dict
+    fallback_fraction: np.ndarray
     status: np.ndarray
     failure_time: np.ndarray
 
@@ -61,13 +70,14 @@ class TrajectoryFile:
         self.nc, self.path = dataset, os.fspath(path)
 
     @classmethod
-    def create(cls, path, state_dims, frame, coords, attrs, status):
+    def create(cls, path, labels, frame, coords, attrs, status):
         """Write a file that holds frame 0; it appears at ``path`` complete or not at all.
 
         Parameters
         ----------
         path : str or path-like
-        state_dims : tuple of str
+        labels : dict of str to list of str
+            Labels along the dimensions of a state.
         frame : dict of str to (dims, ndarray)
             The variables of a frame, axis 0 ``sample``.
         coords : dict of str to (dims, ndarray)
@@ -102,6 +112,8 @@ class TrajectoryFile:
                         variable.coordinates = " ".join(coords)
                 for name, (dims, values) in coords.items():
                     define(name, values.dtype, dims)[:] = values
+                for name, words in labels.items():
+                    _define_words(nc, name, words)
                 define("status", "i1", ("sample",)).setncatts(STATUS_ATTRIBUTES)
                 define("failure_time", "f8", ("sample",))
             with cls.open(temporary, append=True) as file:
@@ -162,11 +174,22 @@ class TrajectoryFile:
     def last_frame(self, state_name):
         """The state to continue from."""
         index = len(self.nc.dimensions["time"]) - 1
+        per_sample = {
+            name: np.array(variable[:])
+            for name, variable in self.nc.variables.items()
+            if variable.dimensions == ("sample",)
+        }
+        status, failure_time = (per_sample.pop(name) for name in ("status", "failure_time"))
+        fraction = np.zeros(len(status))
+        if "fallback_fraction" in self.nc.variables:
+            fraction = np.array(self.nc["fallback_fraction"][index])
         return LastFrame(
             index,
             np.ascontiguousarray(self.nc[state_name][index], dtype=np.float64),
-            np.array(self.nc["status"][:]),
-            np.array(self.nc["failure_time"][:]),
+            per_sample,
+            fraction,
+            status,
+            failure_time,
         )
 
     def close(self):
@@ -192,6 +215,16 @@ class TrajectoryFile:
 
     def __exit__(self, *_):
         self.close()
+
+
+def _define_words(nc, name, words):
+    """A coordinate of strings: a character array, which this format has instead."""
+    length = f"{name}_length"
+    characters = np.array([list(word.ljust(max(map(len, words)))) for word in words], dtype="S1")
+    nc.createDimension(length, characters.shape[1])
+    variable = nc.createVariable(name, "S1", (name, length))
+    variable._Encoding = "utf-8"
+    variable[:] = characters
 
 
 class _clear_errors:
@@ -233,4 +266,7 @@ def open_trajectory(path):
         If the file is missing or not a netCDF file.
     """
     dataset = xr.open_dataset(os.fspath(path), engine="netcdf4", decode_times=False)
+    for name, words in dataset.coords.items():
+        if words.dtype.kind in "OSU":  # padded to a common length in the file
+            dataset[name] = words.str.strip()
     return dataset.transpose("sample", "time", ...)

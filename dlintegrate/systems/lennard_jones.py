@@ -154,7 +154,7 @@ class LennardJones2D(System):
                 f"{name} has states of shape {array.shape[1:]}; expected (2, n_particles, 2) = "
                 f"(2, {self.n_sites}, 2): positions and momenta in two dimensions"
             )
-        packed = self.pack(array, {"box_length": self._box_of(states, name)})
+        packed = self.pack(array, {"box_length": self._box_of(states, len(array), name)})
         self._check_cutoff(packed)
         closest = np.sqrt(self._measure(packed)[:, 2])
         overlapping = ~(closest > CLOSEST * self.sigma)
@@ -166,10 +166,10 @@ class LennardJones2D(System):
             )
         return packed
 
-    def _box_of(self, states, name):
+    def _box_of(self, states, n_samples, name):
         if not isinstance(states, xr.DataArray) or "box_length" not in states.coords:
-            return np.full(len(states), self.box_length)
-        box = np.broadcast_to(states["box_length"].values, states.sizes["sample"])
+            return np.full(n_samples, self.box_length)
+        box = np.broadcast_to(states["box_length"].values, n_samples)
         box = box.astype(np.float64)
         bad = ~(np.isfinite(box) & (box > 0))
         if bad.any():
