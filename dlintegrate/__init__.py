@@ -13,6 +13,7 @@ _PUBLIC = {
     "CorrectedIntegrator": "integrators",
     "Corrector": "correctors",
     "ElementaryDifferentialResidue": "correctors",
+    "Fallback": "integrators",
     "HeisenbergLattice": "systems",
     "ImplicitMidpoint": "integrators",
     "Integrator": "integrators",

@@ -25,6 +25,11 @@ class Corrector(BaseEstimator, ABC):
     batch_tolerance = 0.0
 
     @property
+    def horizon(self):
+        """Large steps that the labels span: with more than 1, ``Y`` has an axis for them."""
+        return 1
+
+    @property
     @abstractmethod
     def local(self):
         """Whether a fit on one lattice size serves every other."""
@@ -38,7 +43,8 @@ class Corrector(BaseEstimator, ABC):
         base : Integrator
             The large step.
         X, Y : ndarray, shape (n_samples, ...)
-            Validated states, and the reference states one ``base.dt`` later.
+            Validated (packed) states, and the reference states one ``base.dt`` later; with
+            a ``horizon`` above 1, Y has shape (n_samples, horizon, ...).
         device : str, default "cpu"
             Torch device of correctors that use one.
         random_state : numpy.random.Generator, int or None

@@ -9,6 +9,7 @@ from .composition import (
     SuzukiTrotter4,
 )
 from .corrected import CorrectedIntegrator
+from .fallback import Fallback
 from .midpoint import ImplicitMidpoint
 from .step_size import suggest_dt
 from .trajectory_file import open_trajectory
@@ -20,6 +21,7 @@ __all__ = [
     "BlanesMoan6",
     "BlanesMoanRKN4",
     "CorrectedIntegrator",
+    "Fallback",
     "ImplicitMidpoint",
     "Integrator",
     "SublatticeComposition",

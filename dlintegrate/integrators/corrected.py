@@ -7,6 +7,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from ..persistence import VersionedState
+from ..states import like
 from .base import Integrator
 
 #: What a projection breaks: its result depends on more than the local flow.
@@ -33,7 +34,10 @@ class CorrectedIntegrator(VersionedState, Integrator):
         equal error.
     projection : {"norm", "energy", "magnetization"} or tuple of them, default "norm"
         What is restored, exactly, after every step: spin lengths always; energy
-        and magnetisation of the state before the step on request.
+        and magnetisation of the state before the step on request. The energy of
+        particles is restored by rescaling the momenta about the centre of mass.
+    fallback : Fallback, optional
+        Bounds on each step; a sample that breaks one redoes that step with small steps.
     device : str, default "auto"
         Torch device of correctors that use one.
     random_state : int, RandomState or None
@@ -66,13 +70,14 @@ class CorrectedIntegrator(VersionedState, Integrator):
     """
 
     def __init__(
-        self, base, corrector, reference=None, projection="norm", device="auto",
-        random_state=None, n_jobs=None,
+        self, base, corrector, reference=None, projection="norm", fallback=None,
+        device="auto", random_state=None, n_jobs=None,
     ):  # fmt: skip
         self.base = base
         self.corrector = corrector
         self.reference = reference
         self.projection = projection
+        self.fallback = fallback
         self.device = device
         self.random_state = random_state
         self.n_jobs = n_jobs
@@ -100,9 +105,11 @@ class CorrectedIntegrator(VersionedState, Integrator):
         kept = self.step_.guarantees
         if restored - {"norm"}:
             kept = kept - _LOST_BY_PROJECTION
-        if "magnetization" in restored and "magnetization" not in self.system.invariants:
-            restored = restored - {"magnetization"}  # with a field it precesses
-        return kept | restored
+        if self.fallback is not None:  # what the small steps keep too
+            small, _ = self.fallback.small_steps(self.base)
+            kept = (kept & small.guarantees) - _LOST_BY_PROJECTION
+        # with a field the magnetisation precesses; particles have no norm
+        return kept | (restored & self.system.invariants)
 
     @property
     def batch_tolerance(self):
@@ -141,14 +148,12 @@ class CorrectedIntegrator(VersionedState, Integrator):
             On unsuitable samples, labels, reference or projection.
         """
         self._projected()
+        if self.fallback is not None:
+            self.fallback.small_steps(self.base)
+            self.fallback.checked_bounds(self.system)
         base = self._fitted_base(samples, y)
         system, before = base.validate(samples)
-        if y is None:
-            labels = self.make_labels(samples)
-        else:
-            labels = system.validate(y, "y")
-            if labels.shape != before.shape:
-                raise ValueError(f"y has shape {labels.shape}; samples have {before.shape}")
+        labels = self._labels(system, samples, before, y)
         corrector = clone(self.corrector).fit(
             base, before, labels,
             device=self.device, random_state=self.random_state, progress=progress,
@@ -159,6 +164,22 @@ class CorrectedIntegrator(VersionedState, Integrator):
         self.state_shape_ = before.shape[1:]
         return self
 
+    def _labels(self, system, samples, before, y):
+        """Packed states one step later, or an array of those 1 to ``horizon`` steps later."""
+        horizon = self.corrector.horizon
+        if y is None:
+            return self.make_labels(samples) if horizon == 1 else self.make_labels(samples, horizon)
+        if horizon > 1:
+            raise ValueError(
+                f"y holds the states one step later, but {self.corrector!r} learns from "
+                f"{horizon} steps; pass y=None"
+            )
+        if np.shape(y) != np.shape(samples):
+            raise ValueError(f"y has shape {np.shape(y)}; samples have {np.shape(samples)}")
+        if not hasattr(y, "dims"):
+            y = like(np.asarray(y), samples, system.state_dims)
+        return system.validate(y, "y")
+
     def _fitted_base(self, samples, y):
         if not hasattr(self.base, "fit"):
             return self.base
@@ -168,29 +189,33 @@ class CorrectedIntegrator(VersionedState, Integrator):
         except NotFittedError:
             return clone(self.base).fit(samples, y)
 
-    def make_labels(self, samples):
-        """Integrate samples over one large step with the reference, in parallel.
+    def make_labels(self, samples, horizon=None):
+        """Integrate samples over large steps with the reference, in parallel.
 
         Parameters
         ----------
         samples : array-like, shape (n_samples, ...)
+        horizon : int, optional
+            Number of large steps; by default the state after one is returned.
 
         Returns
         -------
-        ndarray, shape (n_samples, ...)
+        ndarray, shape (n_samples, ...), or (n_samples, horizon, ...) with ``horizon``
+            Packed states.
         """
         reference, n_steps = self._reference_steps()
         system, array = reference.validate(samples)
         n_chunks = min(len(array), 4 * effective_n_jobs(self.n_jobs))
         parts = Parallel(n_jobs=self.n_jobs, prefer="threads")(
-            delayed(reference.advance)(chunk, n_steps) for chunk in np.array_split(array, n_chunks)
+            delayed(_rolled_out)(reference, chunk, n_steps, horizon or 1)
+            for chunk in np.array_split(array, n_chunks)
         )
         labels = np.concatenate(parts)
-        if not system.healthy(labels).all():
+        if not system.healthy(labels[:, -1]).all():
             raise ValueError(
                 f"reference={reference!r} failed on some samples; give it a smaller dt"
             )
-        return labels
+        return labels[:, 0] if horizon is None else labels
 
     def _reference_steps(self):
         """The reference integrator and how many of its steps make one of the base."""
@@ -223,6 +248,8 @@ class CorrectedIntegrator(VersionedState, Integrator):
                 f"projection={projection!r}: expected 'norm', 'energy', 'magnetization' "
                 "or a tuple of them"
             )
+        if "magnetization" in names and "norm" not in self.system.invariants:
+            raise ValueError(f"projection={projection!r}: {self.system!r} has no magnetization")
         return frozenset(names | {"norm"})
 
     def validate(self, states, name="samples"):
@@ -237,26 +264,41 @@ class CorrectedIntegrator(VersionedState, Integrator):
             )
         return system, array
 
+    @property
+    def falls_back(self):
+        """Whether there is a ``fallback``."""
+        return self.fallback is not None
+
     def advance(self, array, n_steps):
         """Corrected steps, each followed by the projection; see :meth:`Integrator.advance`."""
+        return self.advance_counting(array, n_steps)[0]
+
+    def advance_counting(self, array, n_steps):
+        """As :meth:`advance`; see :meth:`Integrator.advance_counting`."""
         check_is_fitted(self, "step_")
         quantities = self._projected() - {"norm"}
-        if not quantities:
-            return self.step_.advance(array, n_steps)
-        # what the step itself keeps must not be the price of what is projected
-        quantities |= self.step_.guarantees & {"energy", "magnetization"}
+        n_fallbacks = np.zeros(len(array), dtype=np.int64)
+        if not quantities and self.fallback is None:
+            return self.step_.advance(array, n_steps), n_fallbacks
+        if quantities:
+            # what the step itself keeps must not be the price of what is projected
+            quantities |= self.step_.guarantees & {"energy", "magnetization"}
         system = self.system.matching(array)
+        array = np.array(array)
         for _ in range(n_steps):
             after = self.step_.advance(array, 1)
-            array = system.project(after, array, quantities, self.dt)
-        return np.array(array) if n_steps == 0 else array
+            if self.fallback is not None:
+                n_fallbacks += self.fallback.advance(self.base_, after, array)
+            array = system.project(after, array, quantities, self.dt) if quantities else after
+        return array, n_fallbacks
 
     def advance_tensor(self, tensor, n_steps=1):
         """Torch twin of the corrected step, without energy or magnetisation projection."""
         check_is_fitted(self, "step_")
-        if self._projected() - {"norm"}:
+        if self._projected() - {"norm"} or self.fallback is not None:
             raise NotImplementedError(
-                f"projection={self.projection!r} has no torch twin; use projection='norm'"
+                f"projection={self.projection!r} and fallback={self.fallback!r} have no torch "
+                "twin; use projection='norm' and fallback=None"
             )
         return self.step_.advance_tensor(tensor, n_steps)
 
@@ -293,3 +335,12 @@ class CorrectedIntegrator(VersionedState, Integrator):
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "step_")
+
+
+def _rolled_out(reference, array, n_steps, horizon):
+    """States after 1 to ``horizon`` times ``n_steps`` steps, shape (n_samples, horizon, ...)."""
+    out = np.empty((len(array), horizon, *array.shape[1:]))
+    for k in range(horizon):
+        array = reference.advance(array, n_steps)
+        out[:, k] = array
+    return out

@@ -9,8 +9,14 @@ from .base import Integrator
 #: What kicks by pair forces and drifts keep, whatever their lengths.
 PAIR_GUARANTEES = frozenset(
     {
-        "momentum", "symplectic", "volume_preserving", "time_reversible", "rotation_equivariant",
-        "translation_equivariant", "permutation_equivariant", "galilean_equivariant",
+        "momentum",
+        "symplectic",
+        "volume_preserving",
+        "time_reversible",
+        "rotation_equivariant",
+        "translation_equivariant",
+        "permutation_equivariant",
+        "galilean_equivariant",
     }  # fmt: skip
 )
 

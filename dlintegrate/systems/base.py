@@ -208,6 +208,11 @@ class System(BaseEstimator, ABC):
         energy, start = (self.observables(a)["energy"][1] for a in (array, before))
         return {"energy_change": np.abs(energy - start) / self.n_sites}
 
+    @property
+    def default_bounds(self):
+        """Bounds on :meth:`diagnose` that :class:`Fallback` uses, name to (lowest, highest)."""
+        return {"energy_change": (0.0, 0.01)}
+
     def symmetry_action(self, name, rng):
         """Return a random transformation of one of the ``symmetries``, for tests.
 

@@ -377,6 +377,16 @@ class LennardJones2D(System):
                 "rescaling": self._rescaling(array, before),
             }
 
+    @property
+    def default_bounds(self):
+        """Bounds of what a step may do; see :class:`Fallback`."""
+        return {
+            "energy_change": (0.0, 0.02),
+            "min_distance": (0.75, np.inf),
+            "max_speed": (0.0, 30.0),
+            "rescaling": (0.5, 2.0),
+        }
+
     def healthy(self, array):
         """Finite, no pair closer than 0.5 σ, no speed above 1000 sqrt(ε).
 

@@ -1,0 +1,124 @@
+"""Bounds on a large step, and what is done when they are broken."""
+
+import numbers
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+
+class Fallback(BaseEstimator):
+    """Redo a step with small steps, for the samples whose large step breaks a bound.
+
+    A learned step is wrong now and then, mostly in hard collisions. Its result is judged
+    before any projection; where it leaves a bound, that sample alone goes back and takes
+    ``n_substeps`` small steps instead.
+
+    Parameters
+    ----------
+    n_substeps : int, default 20
+        Small steps of the base integrator that replace one large one.
+    integrator : Integrator, optional
+        Makes the small steps, in place of the base at ``dt / n_substeps``; its dt must
+        divide that of the base.
+    bounds : dict of str to (lowest, highest), optional
+        Bounds on the quantities of ``system.diagnose``, for particles
+        ``energy_change`` (per particle, before the projection), ``min_distance``,
+        ``max_speed`` and ``rescaling``. By default those of ``system.default_bounds``.
+
+    Examples
+    --------
+    >>> from dlintegrate import Fallback
+    >>> strict = Fallback(bounds={"energy_change": (0, 0.001)})
+    """
+
+    def __init__(self, n_substeps=20, integrator=None, bounds=None):
+        self.n_substeps = n_substeps
+        self.integrator = integrator
+        self.bounds = bounds
+
+    def small_steps(self, base):
+        """The integrator of the small steps, and how many make one step of ``base``.
+
+        Raises
+        ------
+        ValueError
+            If their number is not an int, or the steps do not fit into one of the base.
+        """
+        if self.integrator is None:
+            n = self.n_substeps
+            if not isinstance(n, numbers.Integral) or isinstance(n, bool) or n < 1:
+                raise ValueError(f"n_substeps={n!r}: expected an int, 1 or more")
+            return base.with_dt(base.dt / n), int(n)
+        ratio = base.dt / self.integrator.dt
+        if round(ratio) < 1 or abs(ratio - round(ratio)) > 1e-9 * ratio:
+            raise ValueError(
+                f"fallback: integrator.dt={self.integrator.dt} does not divide base.dt={base.dt}"
+            )
+        return self.integrator, round(ratio)
+
+    def checked_bounds(self, system):
+        """The bounds as a dict, complete and in order.
+
+        Raises
+        ------
+        ValueError
+            For a quantity that the system does not diagnose, or an empty interval.
+        """
+        bounds = system.default_bounds if self.bounds is None else self.bounds
+        known = system.default_bounds
+        for name, bound in bounds.items():
+            if name not in known:
+                raise ValueError(
+                    f"bounds={self.bounds!r}: {type(system).__name__} has no {name!r}, only "
+                    f"{sorted(known)}"
+                )
+            if np.shape(bound) != (2,) or not bound[0] < bound[1]:
+                raise ValueError(f"bounds[{name!r}]={bound!r}: expected (lowest, highest)")
+        return bounds
+
+    def advance(self, base, array, before):
+        """Replace what broke a bound by the result of small steps.
+
+        Parameters
+        ----------
+        base : Integrator
+        array : ndarray, shape (n_samples, ...)
+            States after the large step; overwritten where the step is redone.
+        before : ndarray, like ``array``
+            States before it. Samples that are NaN stay so.
+
+        Returns
+        -------
+        ndarray of bool, shape (n_samples,)
+            Which samples fell back. One whose small steps fail too, or change the energy
+            by more than its bound, is NaN.
+        """
+        system = base.system.matching(array)
+        bounds = self.checked_bounds(system)
+        alive = np.isfinite(before.reshape(len(before), -1)).all(axis=1)
+        bad = alive & ~_within(bounds, system, array, before)
+        if bad.any():
+            small, n = self.small_steps(base)
+            start = before[bad]
+            redone = small.advance(start, n)
+            energy = {k: v for k, v in bounds.items() if k == "energy_change"}
+            healthy = system.healthy(redone)
+            healthy &= _within(energy, system, redone, start)
+            redone[~healthy] = np.nan
+            array[bad] = redone
+        return bad
+
+
+def _within(bounds, system, array, before):
+    """Which samples are finite and keep all bounds."""
+    result = np.isfinite(array.reshape(len(array), -1)).all(axis=1)
+    # a sample that is not finite must not reach the system: zeros are not a state either
+    judged = system.diagnose(np.where(_lift(result, array), array, before), before)
+    for name, (lowest, highest) in bounds.items():
+        with np.errstate(invalid="ignore"):
+            result &= (judged[name] >= lowest) & (judged[name] <= highest)
+    return result
+
+
+def _lift(mask, array):
+    return mask.reshape(-1, *[1] * (array.ndim - 1))
