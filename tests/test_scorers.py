@@ -104,6 +104,7 @@ USE = """
 
     class Perfect(BaseEstimator):
         dt = 0.1
+        n_sites = 1
         def __init__(self, a=0): self.a = a
         def fit(self, X, y=None): return self
         def step(self, X): return X
@@ -342,9 +343,12 @@ def test_labels_and_groups_are_split_like_the_samples(corrected, samples):
     np.testing.assert_allclose(with_labels, without, rtol=1e-4)
 
 
+PARTICLES_ONLY = {"neg_phase_space_distance", "neg_unstable_count"}
+
+
 def test_every_scorer_serves_a_corrected_integrator(corrected, samples):
     fitted = clone(corrected).fit(samples)
-    for name in metrics.get_scorer_names():
+    for name in set(metrics.get_scorer_names()) - PARTICLES_ONLY:
         parameters = {} if name == "neg_one_step_error" else {"t_max": 2.0}
         assert np.isfinite(metrics.make_scorer(name, **parameters)(fitted, samples)), name
 

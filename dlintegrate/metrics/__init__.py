@@ -5,22 +5,41 @@ Importing this module makes the scorers known to scikit-learn by name.
 
 from ._trajectories import by_temperature
 from .correlation import ThresholdTime, spin_correlation, threshold_time
-from .drift import energy_drift, magnetization_drift
+from .drift import energy_drift, magnetization_drift, momentum_drift
 from .one_step import one_step_error, reference_integrator
+from .phase_space import phase_space_distance
 from .scorers import get_scorer, get_scorer_names, make_scorer, register
+from .stability import fallback_fraction, unstable_count
+from .structure import equipartition, radial_distribution
+from .transport import (
+    DiffusionCoefficient,
+    diffusion_coefficient,
+    mean_square_displacement,
+    velocity_autocorrelation,
+)
 
 register()
 
 __all__ = [
+    "DiffusionCoefficient",
     "ThresholdTime",
     "by_temperature",
+    "diffusion_coefficient",
     "energy_drift",
+    "equipartition",
+    "fallback_fraction",
     "get_scorer",
     "get_scorer_names",
     "magnetization_drift",
     "make_scorer",
+    "mean_square_displacement",
+    "momentum_drift",
     "one_step_error",
+    "phase_space_distance",
+    "radial_distribution",
     "reference_integrator",
     "spin_correlation",
     "threshold_time",
+    "unstable_count",
+    "velocity_autocorrelation",
 ]

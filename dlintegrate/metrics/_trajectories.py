@@ -1,4 +1,4 @@
-"""What every metric needs to know of a trajectory: its spins, its times, its lost samples."""
+"""What every metric needs to know of a trajectory: its states, its times, its lost samples."""
 
 import math
 import warnings
@@ -11,40 +11,96 @@ from ..states import FAILED, name_samples
 #: Trajectories are read in blocks of frames of about this size.
 _BLOCK_BYTES = 64 * 2**20
 
+#: Variable that holds the states to the dimensions that a user may expect.
+_KINDS = {
+    "spin": "sample, time, x, …, component",
+    "phase_space": "sample, time, variable, particle, component",
+}
+#: Dimensions of a state that do not count sites.
+_INNER = ("variable", "component")
 
-def spins_of(trajectory, name="trajectory"):
-    """Return the spins as a DataArray ``("sample", "time", ...)``.
+
+def states_of(trajectory, name="trajectory", kinds=tuple(_KINDS)):
+    """Return the states as a DataArray ``("sample", "time", ...)``.
+
+    Parameters
+    ----------
+    trajectory : xarray.Dataset or xarray.DataArray
+    name : str
+        What to call it in error messages.
+    kinds : sequence of str
+        Which states are meant: ``"spin"``, ``"phase_space"``.
 
     Raises
     ------
     TypeError
         If it is neither a Dataset nor a DataArray.
     ValueError
-        If spins or dimensions are missing.
+        If states or dimensions are missing.
     """
-    spins = trajectory
+    states = trajectory
+    expected = " or ".join(_KINDS[kind] for kind in kinds)
     if isinstance(trajectory, xr.Dataset):
-        if "spin" not in trajectory:
+        found = [kind for kind in kinds if kind in trajectory]
+        if not found:
             raise ValueError(
-                f"{name} has no variable 'spin', only {sorted(map(str, trajectory.data_vars))}; "
-                "pass what simulate() returned"
+                f"{name} has no variable {' or '.join(map(repr, kinds))}, only "
+                f"{sorted(map(str, trajectory.data_vars))}; pass what simulate() returned"
             )
-        spins = trajectory["spin"]
-    if not isinstance(spins, xr.DataArray):
+        states = trajectory[found[0]]
+    if not isinstance(states, xr.DataArray):
         raise TypeError(
             f"{name} is a {type(trajectory).__name__}; expected the Dataset of simulate(), or a "
-            "DataArray of spins with dimensions sample, time, x, …, component"
+            f"DataArray of states with dimensions {expected}"
         )
-    missing = [d for d in ("sample", "time", "component") if d not in spins.dims]
-    if missing:
-        raise ValueError(
-            f"{name} has dimensions {spins.dims} and lacks {missing}; expected "
-            "sample, time, x, …, component"
-        )
+    kind = kind_of(states)
+    needed = ("sample", "time", "component") if kind == "spin" else _KINDS[kind].split(", ")
+    missing = [d for d in needed if d not in states.dims]
+    if missing or kind not in kinds:
+        fault = f" and lacks {missing}" if missing else ""
+        raise ValueError(f"{name} has dimensions {states.dims}{fault}; expected {expected}")
     for dim in ("sample", "time"):
-        if spins.sizes[dim] == 0:
-            raise ValueError(f"{name} is empty along {dim!r}: sizes {dict(spins.sizes)}")
-    return spins.transpose("sample", "time", ..., "component")
+        if states.sizes[dim] == 0:
+            raise ValueError(f"{name} is empty along {dim!r}: sizes {dict(states.sizes)}")
+    return states.transpose("sample", "time", ..., *needed[2:])
+
+
+def kind_of(states):
+    """``"phase_space"`` for particles, ``"spin"`` otherwise: told by the dimensions."""
+    return "phase_space" if "particle" in states.dims else "spin"
+
+
+def spins_of(trajectory, name="trajectory"):
+    """As :func:`states_of`, of spins only."""
+    return states_of(trajectory, name, ("spin",))
+
+
+def particles_of(trajectory, name="trajectory"):
+    """As :func:`states_of`, of particles only, positions before momenta."""
+    states = states_of(trajectory, name, ("phase_space",))
+    order = ["position", "momentum"]
+    if "variable" in states.coords and list(states["variable"].values) != order:
+        states = states.sel(variable=order)
+    if states.sizes["variable"] != 2:
+        raise ValueError(f"{name} has variables {states['variable'].values}; expected {order}")
+    return states
+
+
+def box_lengths(particles, name="trajectory"):
+    """Side of the box of each sample, shape (n_samples,).
+
+    Raises
+    ------
+    ValueError
+        If there is no coordinate ``box_length``.
+    """
+    if "box_length" not in particles.coords:
+        raise ValueError(
+            f"{name} has no coordinate 'box_length', so there are no shortest images; add it: "
+            "assign_coords(box_length=('sample', …))"
+        )
+    box = np.broadcast_to(particles["box_length"].values, particles.sizes["sample"])
+    return box.astype(np.float64)
 
 
 def times_of(array, name="trajectory"):
@@ -54,13 +110,14 @@ def times_of(array, name="trajectory"):
     return np.asarray(array["time"].values, dtype=np.float64)
 
 
-def n_sites(spins):
-    """Number of spins of one sample."""
-    return math.prod(n for d, n in spins.sizes.items() if d not in ("sample", "time", "component"))
+def n_sites(states):
+    """Number of spins or particles of one sample."""
+    other = ("sample", "time", *_INNER)
+    return math.prod(n for d, n in states.sizes.items() if d not in other)
 
 
-def check_same_frames(spins, reference):
-    """Check that two trajectories hold the same samples, sites and times.
+def check_same_frames(states, reference):
+    """Check that two trajectories hold the same samples, sites, boxes and times.
 
     xarray would silently keep only what both have; a metric must not.
 
@@ -69,11 +126,11 @@ def check_same_frames(spins, reference):
     ValueError
         With what differs and what to do.
     """
-    ours = {d: n for d, n in spins.sizes.items() if d != "time"}
+    ours = {d: n for d, n in states.sizes.items() if d != "time"}
     theirs = {d: n for d, n in reference.sizes.items() if d != "time"}
     if ours != theirs:
         raise ValueError(f"trajectory has sizes {ours}, reference has {theirs}; they must agree")
-    t, t_ref = times_of(spins), times_of(reference, "reference")
+    t, t_ref = times_of(states), times_of(reference, "reference")
     # times are multiples of different dt, so they agree only to rounding
     tolerance = 1e-9 * max(1.0, float(np.abs(t).max()))
     if t.shape != t_ref.shape or np.abs(t - t_ref).max() > tolerance:
@@ -82,9 +139,10 @@ def check_same_frames(spins, reference):
             "choose save_every so that both are saved at the same times, or select them: "
             "reference.sel(time=trajectory.time, method='nearest', tolerance=1e-9)"
         )
-    if "sample" in spins.indexes and "sample" in reference.indexes:
-        if not np.array_equal(spins["sample"].values, reference["sample"].values):
-            raise ValueError("trajectory and reference have different coordinates 'sample'")
+    for label in ("sample", "box_length"):
+        if label in states.coords and label in reference.coords:
+            if not np.array_equal(states[label].values, reference[label].values):
+                raise ValueError(f"trajectory and reference have different coordinates {label!r}")
 
 
 def _summary(t):
@@ -104,20 +162,25 @@ def lost_frames(trajectory):
     return failed[:, None] & (t[None, :] >= since[:, None] * (1 - 1e-12))
 
 
-def warn_lost(lost, what, consequence):
-    """Say which samples were lost; a metric never drops one silently."""
+def warn_lost(lost, what, consequence, stacklevel=3):
+    """Say which samples were lost; a metric never drops one silently.
+
+    By default the warning points at the caller of the metric that calls this.
+    """
     samples = lost.any(axis=1)
     if samples.any():
         warnings.warn(
-            f"{what}: {name_samples(samples)} failed; {consequence}", RuntimeWarning, stacklevel=4
+            f"{what}: {name_samples(samples)} failed; {consequence}",
+            RuntimeWarning,
+            stacklevel=stacklevel,
         )
 
 
-def blocks(spins):
-    """Yield slices of time that fit into memory, whatever the length of the file."""
-    frame = max(1, spins[:, :1].nbytes)
-    length = max(1, _BLOCK_BYTES // frame)
-    for start in range(0, spins.sizes["time"], length):
+def blocks(states, dim="time"):
+    """Yield slices of time (or of samples) that fit into memory, whatever the size of the file."""
+    one = max(1, states.nbytes // states.sizes[dim])
+    length = max(1, _BLOCK_BYTES // one)
+    for start in range(0, states.sizes[dim], length):
         yield slice(start, start + length)
 
 
@@ -145,6 +208,13 @@ def over_samples(values):
     mean = np.where(finite, values, 0.0).sum(axis=0) / some
     variance = (np.where(finite, values - mean, 0.0) ** 2).sum(axis=0) / some
     return mean, np.sqrt(variance), count
+
+
+def standard_error(values):
+    """Standard error of the mean of the finite values along axis 0; NaN for fewer than two."""
+    _, std, count = over_samples(values)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(count > 1, std / np.sqrt(count - 1.0), np.nan)
 
 
 def temperature_indexers(trajectory):

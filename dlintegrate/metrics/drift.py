@@ -5,34 +5,38 @@ import xarray as xr
 
 from ._trajectories import (
     blocks,
+    kind_of,
     lost_frames,
     n_sites,
     over_samples,
+    particles_of,
     sample_coords,
     spins_of,
+    states_of,
     warn_lost,
 )
 
 
 def energy_drift(trajectory, system=None):
-    """Energy per site relative to its initial value (Park 2022, Eq. 4.10).
+    """Energy per site or particle relative to its initial value (Park 2022, Eqs 4.10, 5.18).
 
-    ``ẽ(t) = e(t) - e(0)`` of each sample, and over the samples the mean of
-    ``|ẽ|`` and the standard deviation of ``ẽ``.
+    ``ẽ(t) = e(t) - e(0)`` of each sample, and over the samples its mean (Fig. 5.10), the
+    mean of ``|ẽ|`` and the standard deviation of ``ẽ``.
 
     Parameters
     ----------
     trajectory : xarray.Dataset or xarray.DataArray
-        What ``simulate`` returned; or spins with a time dimension, then with
-        ``system``.
+        What ``simulate`` returned; or spins or particles with a time dimension, then
+        with ``system``.
     system : System, optional
         Computes the energy where the trajectory has none.
 
     Returns
     -------
     xarray.Dataset
-        ``drift(sample, time)``, ``mean_absolute(time)``, ``std(time)``
-        (population), ``n_samples(time)``; energies in units of J per site.
+        ``drift(sample, time)``, ``mean(time)``, ``mean_absolute(time)``, ``std(time)``
+        (population), ``n_samples(time)``; energies per site in units of J, or per
+        particle in units of ε.
 
     Raises
     ------
@@ -46,10 +50,38 @@ def energy_drift(trajectory, system=None):
         NaN from the failure on, and left out of the mean and the deviation;
         ``n_samples`` tells how many are left.
     """
-    spins = spins_of(trajectory)
-    energy = _energies(trajectory, spins, system) / n_sites(spins)
+    states = states_of(trajectory)
+    energy = _energies(trajectory, states, system) / n_sites(states)
     drift = _mask_lost(energy - energy[:, :1], trajectory)
-    return _summarize(drift, sample_coords(spins), "energy")
+    return _summarize(drift, states, "energy")
+
+
+def momentum_drift(trajectory):
+    """Total momentum per particle relative to its initial value.
+
+    ``|P(t) - P(0)|/n``, the length of the vector. The mean of the drift is that of its
+    length, so ``mean`` and ``mean_absolute`` are the same.
+
+    Parameters
+    ----------
+    trajectory : xarray.Dataset or xarray.DataArray
+        What ``simulate`` returned, or particles with a time dimension.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``drift(sample, time)``, ``mean(time)``, ``mean_absolute(time)``, ``std(time)``
+        (population), ``n_samples(time)``; in units of (mε)^½.
+
+    Warns
+    -----
+    RuntimeWarning
+        If samples failed; as for :func:`energy_drift`.
+    """
+    states = particles_of(trajectory)
+    total = _totals(trajectory, states, "momentum") / n_sites(states)
+    length = np.linalg.norm(total - total[:, :1], axis=-1)
+    return _summarize(_mask_lost(length, trajectory), states, "momentum")
 
 
 def magnetization_drift(trajectory):
@@ -69,7 +101,7 @@ def magnetization_drift(trajectory):
     Returns
     -------
     xarray.Dataset
-        ``drift(sample, time)``, ``mean_absolute(time)``, ``std(time)``
+        ``drift(sample, time)``, ``mean(time)``, ``mean_absolute(time)``, ``std(time)``
         (population), ``n_samples(time)``, and the stricter
         ``vector_drift(sample, time)`` with ``mean_vector_drift(time)``.
 
@@ -79,36 +111,39 @@ def magnetization_drift(trajectory):
         If samples failed; as for :func:`energy_drift`.
     """
     spins = spins_of(trajectory)
-    m = _magnetizations(trajectory, spins) / n_sites(spins)
+    m = _totals(trajectory, spins, "magnetization") / n_sites(spins)
     magnitude = np.linalg.norm(m, axis=-1)
     drift = _mask_lost(magnitude - magnitude[:, :1], trajectory)
-    result = _summarize(drift, sample_coords(spins), "magnetization")
+    result = _summarize(drift, spins, "magnetization")
     vector = np.where(np.isnan(drift), np.nan, np.linalg.norm(m - m[:, :1], axis=-1))
     result["vector_drift"] = (("sample", "time"), vector)
     result["mean_vector_drift"] = ("time", over_samples(vector)[0])
     return result
 
 
-def _energies(trajectory, spins, system):
+def _energies(trajectory, states, system):
     if isinstance(trajectory, xr.Dataset) and "energy" in trajectory:
         return trajectory["energy"].transpose("sample", "time").values.astype(np.float64)
     if system is None:
         raise ValueError("the trajectory has no variable 'energy'; pass system to compute it")
-    energy = np.empty((spins.sizes["sample"], spins.sizes["time"]))
-    for block in blocks(spins):
-        part = spins[:, block].values
-        flat = part.reshape(-1, *part.shape[2:])
-        energy[:, block] = system.energy(flat).reshape(part.shape[:2])
+    energy = np.empty((states.sizes["sample"], states.sizes["time"]))
+    for block in blocks(states):
+        part = states[:, block].drop_vars(("sample", "time"), errors="ignore")
+        part = part.stack(frame=("sample", "time"), create_index=False)
+        part = part.transpose("frame", ...).rename(frame="sample")
+        energy[:, block] = system.resized(part.shape[1:]).energy(part).reshape(len(energy), -1)
     return energy
 
 
-def _magnetizations(trajectory, spins):
-    if isinstance(trajectory, xr.Dataset) and "magnetization" in trajectory:
-        m = trajectory["magnetization"].transpose("sample", "time", "component")
-        return m.values.astype(np.float64)
-    total = np.empty((spins.sizes["sample"], spins.sizes["time"], 3))
-    for block in blocks(spins):
-        part = spins[:, block].values
+def _totals(trajectory, states, name):
+    """Sum over sites of the spins or momenta, shape (n_samples, n_times, n_components)."""
+    if isinstance(trajectory, xr.Dataset) and name in trajectory:
+        total = trajectory[name].transpose("sample", "time", "component")
+        return total.values.astype(np.float64)
+    total = np.empty((states.sizes["sample"], states.sizes["time"], states.sizes["component"]))
+    for block in blocks(states):
+        part = states[:, block]
+        part = (part[:, :, 1] if kind_of(states) == "phase_space" else part).values
         axes = tuple(range(2, part.ndim - 1))
         total[:, block] = part.sum(axis=axes, dtype=np.float64)
     return total
@@ -116,20 +151,21 @@ def _magnetizations(trajectory, spins):
 
 def _mask_lost(drift, trajectory):
     lost = lost_frames(trajectory)
-    warn_lost(lost, "trajectory", "their drift is NaN from then on and left out of the mean")
+    warn_lost(lost, "trajectory", "their drift is NaN from then on and left out of the mean", 4)
     return np.where(lost, np.nan, drift)
 
 
-def _summarize(drift, coords, quantity):
+def _summarize(drift, states, quantity):
     mean_absolute, _, count = over_samples(np.abs(drift))
-    std = over_samples(drift)[1]
+    mean, std, _ = over_samples(drift)
     return xr.Dataset(
         {
             "drift": (("sample", "time"), drift),
+            "mean": ("time", mean),
             "mean_absolute": ("time", mean_absolute),
             "std": ("time", std),
             "n_samples": ("time", count),
         },
-        coords,
-        {"quantity": quantity, "units": "1"},
+        sample_coords(states),
+        {"quantity": quantity, "units": "1", "states": kind_of(states)},
     )

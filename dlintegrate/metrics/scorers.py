@@ -5,11 +5,15 @@ import sys
 
 import numpy as np
 
+from ..states import FAILED
 from .correlation import spin_correlation, threshold_time
 from .drift import energy_drift, magnetization_drift
 from .one_step import n_substeps, one_step_error, reference_integrator
+from .phase_space import phase_space_distance
+from .stability import PARK_THRESHOLD, unstable_count
 
-#: Errors of the reference of 2e-8 per unit of time: enough to see a correlation of 0.99.
+#: Errors of the reference of 2e-8 (particles: 1e-5) per unit of time: enough to see a
+#: correlation of 0.99, and a distance of 1e-8.
 _TRAJECTORY_RESOLUTION = 0.05
 
 
@@ -52,6 +56,18 @@ class TrajectoryScorer(Scorer):
         t_max = float(np.copysign(self.t_max, estimator.dt))
         return estimator.simulate(X, t_max, save_every=self.save_every)
 
+    def _with_reference(self, estimator, X):
+        """The trajectory, and that of a converged reference at the same times."""
+        system, _ = estimator.validate(X)
+        reference = reference_integrator(system, estimator.dt, _TRAJECTORY_RESOLUTION)
+        trajectory = self._simulate(estimator, X)
+        expected = reference.simulate(
+            X,
+            trajectory["time"].values[-1],
+            save_every=self.save_every * n_substeps(estimator.dt, reference.dt),
+        )
+        return trajectory, expected
+
 
 class ThresholdTimeScorer(TrajectoryScorer):
     """Threshold time of the mean correlation with a converged reference.
@@ -66,15 +82,7 @@ class ThresholdTimeScorer(TrajectoryScorer):
 
     def __call__(self, estimator, X, y=None):
         """Score ``estimator``: a time between 0 and ``t_max``."""
-        system, _ = estimator.validate(X)
-        reference = reference_integrator(system, estimator.dt, _TRAJECTORY_RESOLUTION)
-        trajectory = self._simulate(estimator, X)
-        expected = reference.simulate(
-            X,
-            trajectory["time"].values[-1],
-            save_every=self.save_every * n_substeps(estimator.dt, reference.dt),
-        )
-        correlation = spin_correlation(trajectory, expected)
+        correlation = spin_correlation(*self._with_reference(estimator, X))
         return abs(threshold_time(correlation, threshold=self.threshold, n_bootstrap=0).time)
 
 
@@ -82,7 +90,7 @@ class NegEnergyDrift(TrajectoryScorer):
     """Minus the largest mean ``|ẽ(t)|`` up to ``t_max``; ``-inf`` if a sample failed."""
 
     def __call__(self, estimator, X, y=None):
-        """Score ``estimator``: at most 0, in units of J per site."""
+        """Score ``estimator``: at most 0, in units of J per site or ε per particle."""
         return _neg_largest(self._simulate(estimator, X), energy_drift, "mean_absolute")
 
 
@@ -92,15 +100,47 @@ class NegMagnetizationDrift(TrajectoryScorer):
     def __call__(self, estimator, X, y=None):
         """Score ``estimator``: at most 0; ``-inf`` if a sample failed."""
         if "magnetization" not in estimator.system.invariants:
+            field = getattr(estimator.system, "field", None)
             raise ValueError(
                 "neg_magnetization_drift: the magnetisation precesses in an external field "
-                f"(field={estimator.system.field}); score the energy drift instead"
+                f"(field={field}), and particles have none; score the energy drift instead"
             )
         return _neg_largest(self._simulate(estimator, X), magnetization_drift, "mean_vector_drift")
 
 
+class NegUnstableCount(TrajectoryScorer):
+    """Minus the number of unstable samples up to ``t_max``, failed ones among them."""
+
+    def __init__(self, t_max, save_every=1, q_threshold=PARK_THRESHOLD, per_particle=True):
+        super().__init__(t_max, save_every)
+        self.q_threshold = q_threshold
+        self.per_particle = per_particle
+
+    def __call__(self, estimator, X, y=None):
+        """Score ``estimator``: between 0 and minus the number of samples."""
+        system, _ = estimator.validate(X)
+        trajectory = self._simulate(estimator, X)
+        result = unstable_count(trajectory, system, self.q_threshold, self.per_particle)
+        return float(-result["count"][-1])
+
+
+class NegPhaseSpaceDistance(TrajectoryScorer):
+    """Minus the distance from a converged reference, averaged over times up to ``t_max``.
+
+    The distance at a time is the mean over samples. Labels ``y`` are one step long and not
+    used.
+    """
+
+    def __call__(self, estimator, X, y=None):
+        """Score ``estimator``: at most 0, ``-inf`` if a sample failed."""
+        trajectory, expected = self._with_reference(estimator, X)
+        if (trajectory["status"] == FAILED).any():  # simulate has warned
+            return -np.inf
+        return -float(phase_space_distance(trajectory, expected)["mean"].mean())
+
+
 def _neg_largest(trajectory, metric, name):
-    if (trajectory["status"] == 2).any():  # simulate has warned
+    if (trajectory["status"] == FAILED).any():  # simulate has warned
         return -np.inf
     return -float(metric(trajectory)[name].max())
 
@@ -109,11 +149,15 @@ _FACTORIES = {
     "neg_energy_drift": NegEnergyDrift,
     "neg_magnetization_drift": NegMagnetizationDrift,
     "neg_one_step_error": NegOneStepError,
+    "neg_phase_space_distance": NegPhaseSpaceDistance,
+    "neg_unstable_count": NegUnstableCount,
     "threshold_time": ThresholdTimeScorer,
 }
 #: Long enough to tell integrators apart near and above Tc, where chaos ends the
 #: agreement by t = 20; far below Tc choose more with make_scorer.
 _DEFAULT_T_MAX = 20.0
+#: Particles collide and forget sooner: by then velocity Verlet at 0.01 has lost the reference.
+_DISTANCE_T_MAX = 5.0
 
 
 def make_scorer(name, **parameters):
@@ -124,9 +168,10 @@ def make_scorer(name, **parameters):
     name : str
         One of :func:`get_scorer_names`.
     **parameters
-        ``t_max`` (default 20), ``save_every`` (default 1) and, for
-        ``"threshold_time"``, ``threshold`` (default 0.99);
-        ``"neg_one_step_error"`` has none.
+        ``t_max`` (default 20, for ``"neg_phase_space_distance"`` 5), ``save_every``
+        (default 1); for ``"threshold_time"`` also ``threshold`` (default 0.99), for
+        ``"neg_unstable_count"`` ``q_threshold`` (default 0.7259) and ``per_particle``
+        (default True). ``"neg_one_step_error"`` has none.
 
     Returns
     -------
@@ -148,7 +193,8 @@ def make_scorer(name, **parameters):
     if name not in _FACTORIES:
         raise ValueError(f"scoring={name!r} is unknown; expected one of {get_scorer_names()}")
     if issubclass(_FACTORIES[name], TrajectoryScorer):
-        parameters = {"t_max": _DEFAULT_T_MAX, **parameters}
+        t_max = _DISTANCE_T_MAX if name == "neg_phase_space_distance" else _DEFAULT_T_MAX
+        parameters = {"t_max": t_max, **parameters}
     try:
         return _FACTORIES[name](**parameters)
     except TypeError:
