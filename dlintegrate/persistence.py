@@ -19,7 +19,13 @@ from . import __version__
 
 _FORMAT = 1
 #: Where classes that a file may name are looked up; nothing else is ever imported.
-_REGISTRIES = (".systems", ".integrators", ".integrators.residue", ".correctors")
+_REGISTRIES = (
+    ".systems",
+    ".integrators",
+    ".integrators.residue",
+    ".correctors",
+    ".integrators.force_step",
+)
 
 
 def encode(value, arrays):

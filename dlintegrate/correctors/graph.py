@@ -1,0 +1,146 @@
+"""Graph forces: pairs that learn from each other what the others do."""
+
+import numbers
+
+import numpy as np
+
+from .._kernels import pair_messages
+from .force import ForceCorrector
+
+#: Drifts and kicks of the substeps of a pair (the scheme of PEFRL; see there).
+_SPLITTING = (
+    0.1786178958448091, 0.7123418310626054, -0.06626458266981849, -0.2123418310626054,
+    0.7752933736500186, -0.2123418310626054, -0.06626458266981849, 0.7123418310626054,
+    0.1786178958448091,
+)  # fmt: skip
+
+
+class GraphForce(ForceCorrector):
+    """Message passing between pairs: the forces of many bodies over a large step.
+
+    The step is that of Park 2022, Eqs 5.1-5.3, with both effective forces taken from
+    the state at its beginning: ``f1`` from the exact double integral of the force over
+    the step and ``f2`` from the rest of the impulse, estimated in rounds. In each round,
+    every pair (i, k) passes a message: how the force between the two varies during the
+    step (its first three Legendre moments). In the next round the pair takes the
+    messages of all others into account, as the mean field in which it moves. So two
+    rounds already contain three bodies, and each further round one more.
+
+    A message is *mechanical*, the exact force integrated over the relative motion of
+    the two in the mean field, or *learned*, a network of invariants of the pair's
+    vectors. After the mechanical rounds one learned round corrects what is left.
+    Forces are antisymmetric, so the total momentum is kept to rounding, and turn with the
+    sample. The work is proportional to the number of pairs, for any number of particles.
+
+    Parameters
+    ----------
+    n_rounds : int, default 3
+        At least 2.
+    pair_substeps : int, default 4
+        Substeps (of four force evaluations each) of a mechanical message; 0 makes
+        all messages learned.
+    width, depth : int, default 32 and 2
+        Hidden layers of the learned messages; a width of 0 leaves them out.
+    reach : float, default 2.5
+        Distance, in σ, at which learned messages have faded to zero.
+    training : RollOut, optional
+    precision : {"double", "single"}, default "double"
+        Of the networks when they predict; the rest is always in double precision.
+
+    Attributes
+    ----------
+    weights_ : dict of str to ndarray
+    history_ : dict of lists
+    """
+
+    def __init__(
+        self, n_rounds=3, pair_substeps=4, width=32, depth=2, reach=2.5, training=None,
+        precision="double",
+    ):  # fmt: skip
+        self.n_rounds = n_rounds
+        self.pair_substeps = pair_substeps
+        self.width = width
+        self.depth = depth
+        self.reach = reach
+        self.training = training
+        self.precision = precision
+
+    def guarantees(self, base):
+        """Total momentum, and the symmetries of the forces."""
+        kept = {"momentum", "galilean_equivariant", "permutation_equivariant"}
+        if self.precision == "double" or self.width == 0:
+            kept |= {"rotation_equivariant", "translation_equivariant"}
+        else:  # differences of positions round differently once they are shifted
+            kept -= {"galilean_equivariant", "permutation_equivariant"}
+        return frozenset(kept)
+
+    def _check_parameters(self):
+        super()._check_parameters()
+        for name, least in (("n_rounds", 2), ("pair_substeps", 0), ("width", 0), ("depth", 1)):
+            value = getattr(self, name)
+            if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
+                raise ValueError(f"{name}={value!r}: expected an int of at least {least}")
+        if self.pair_substeps == 0 and self.width == 0:
+            raise ValueError("pair_substeps=0 and width=0: no messages are left; set one of them")
+        if not isinstance(self.reach, numbers.Real) or not 0 < self.reach < np.inf:
+            raise ValueError(f"reach={self.reach!r}: expected a positive number")
+
+    def _build(self, law, dt):
+        from ._graph_module import GraphStep
+
+        sigma = (law[0] / law[1]) ** (1 / 6)
+        return GraphStep(
+            law, dt, self._rows(dt), self.n_rounds, self.width, self.depth, self.reach * sigma
+        )
+
+    def _rows(self, dt):
+        if self.pair_substeps == 0:
+            return None
+        return pair_messages.substeps(dt, self.pair_substeps, _SPLITTING)
+
+    def _train(self, module, X, Y, law, device, rng, progress):
+        if self.width == 0:  # nothing to learn: mechanics alone
+            return {"loss": []}
+        return super()._train(module, X, Y, law, device, rng, progress)
+
+    def step(self, system, array, dt):
+        """One corrected step: on the CPU with the messages in numba; see ForceCorrector."""
+        device = self._prediction_device()
+        if self.pair_substeps == 0 or device.type != "cpu":
+            return super().step(system, array, dt)
+        module = self._module(system, dt, device)
+        pairs = self._pairs(system, array)
+        n_samples, _, n_rows, _ = array.shape
+        node = np.empty((n_samples * (n_rows - 1), 2 * pair_messages.MOMENTS))
+        own = np.empty((len(pairs[0]), 2 * pair_messages.MOMENTS))
+        first, second, d, v = pairs
+        pair_messages.exchange(
+            d, v, first, second, self._rows(dt), system.law, dt, self.n_rounds, node, own
+        )
+        if len(module.nets):
+            node = self._learned(module, d, v, own, node, first, second)
+        node = node.reshape(n_samples, n_rows - 1, pair_messages.MOMENTS, 2)
+        out = array.copy()
+        out[:, 0, :-1] += dt * array[:, 1, :-1] + 0.5 * dt * (node[:, :, 0] - node[:, :, 1])
+        out[:, 1, :-1] += node[:, :, 0]
+        return out
+
+    def _pairs(self, system, array):
+        """All interacting pairs of a packed array."""
+        n_samples, _, n_rows, _ = array.shape
+        n = n_rows - 1
+        reach = np.inf if system.cutoff is None else system.cutoff + 0.5 * system.sigma
+        capacity = n_samples * n * (n - 1) // 2
+        first, second = np.empty(capacity, np.int64), np.empty(capacity, np.int64)
+        d, v = np.empty((capacity, 2)), np.empty((capacity, 2))
+        count = pair_messages.list_small(np.ascontiguousarray(array), reach**2, first, second, d, v)
+        return first[:count], second[:count], d[:count], v[:count]
+
+    def _learned(self, module, d, v, own, node, first, second):
+        import torch
+
+        shape = (-1, pair_messages.MOMENTS, 2)
+        with torch.no_grad():
+            tensors = [torch.from_numpy(x) for x in (d, v, own, node, first, second)]
+            tensors[2], tensors[3] = tensors[2].reshape(shape), tensors[3].reshape(shape)
+            return module.learned(*tensors).numpy()
