@@ -6,7 +6,6 @@ import xarray as xr
 
 from .canonical import chain_of, child, positive_temperatures, seed_sequence
 
-STARTS = ("ordered", "random")
 QUANTITIES = ("energy", "order_parameter")
 #: A chain counts as equilibrated after so many integrated autocorrelation times.
 N_TIMES = 10
@@ -17,22 +16,22 @@ WINDOW = 6.0
 
 
 def diagnose_sampling(
-    system, temperature, *, method="heat_bath", n_sweeps=None, n_over_relaxation=4, n_chains=16,
+    system, temperature, *, method=None, n_sweeps=None, n_over_relaxation=None, n_chains=16,
     length=6, random_state=None, n_jobs=None,
 ):  # fmt: skip
     """Measure equilibration and autocorrelation of the chains of `sample_canonical`.
 
-    Chains are followed sweep by sweep, half of them from the ordered and half
-    from the random start, at the target temperature (no annealing: a harder
-    test). ``n_sweeps`` is called sufficient if it is at least ten integrated
+    Chains are followed sweep by sweep, half of them from the ordered (for particles:
+    the lattice) and half from the random start, at the target temperature (no
+    annealing: a harder test). ``n_sweeps`` is called sufficient if it is at least ten integrated
     autocorrelation times and the means over the sweeps from ``n_sweeps`` to
     twice that agree between the starts within four standard errors.
 
     Parameters
     ----------
-    system : HeisenbergLattice
+    system : HeisenbergLattice or LennardJones2D
     temperature : float or sequence of floats
-        In units of \\|J\\|/k_B.
+        k_B = 1.
     method, n_sweeps, n_over_relaxation
         As for :func:`sample_canonical`; what is to be judged.
     n_chains : int, default 16
@@ -71,15 +70,20 @@ def diagnose_sampling(
         system, method=method, n_sweeps=n_sweeps, n_over_relaxation=n_over_relaxation, start="auto"
     )
     sweeps = np.array([chain.sweeps_at(t) for t in temperatures.tolist()])
-    root = seed_sequence(random_state)
-    tasks = [(t, s) for t in temperatures.tolist() for s in STARTS for _ in range(n_chains)]
+    root, starts = seed_sequence(random_state), chain.opposite_starts
+    cases = [(t, s) for t in temperatures.tolist() for s in starts]
+    tasks = [
+        (case, range(i * n_chains + k, i * n_chains + min(k + chain.n_together, n_chains)))
+        for i, case in enumerate(cases)
+        for k in range(0, n_chains, chain.n_together)
+    ]
     traces = joblib.Parallel(n_jobs=n_jobs, prefer="threads")(
-        joblib.delayed(_trace)(chain, s, t, length * sweeps.max(), root, i)
-        for i, (t, s) in enumerate(tasks)
+        joblib.delayed(_traces)(chain, s, t, length * sweeps.max(), root, numbers)
+        for (t, s), numbers in tasks
     )
-    shape = (len(temperatures), len(STARTS), n_chains, 2, -1)
-    traces = np.moveaxis(np.reshape(traces, shape), 3, 0)
-    return _report(temperatures, sweeps, traces)
+    shape = (len(temperatures), len(starts), n_chains, 2, -1)
+    traces = np.moveaxis(np.reshape(np.concatenate(traces), shape), 3, 0)
+    return _report(temperatures, sweeps, starts, traces)
 
 
 def autocorrelation_time(traces):
@@ -107,11 +111,11 @@ def autocorrelation_time(traces):
     return float(max(0.5, times[np.argmax(closed) if closed.any() else -1]))
 
 
-def _trace(chain, start, temperature, n_sweeps, root, index):
-    return chain.trace(start, temperature, int(n_sweeps), child(root, index))
+def _traces(chain, start, temperature, n_sweeps, root, numbers):
+    return chain.traces(start, temperature, int(n_sweeps), [child(root, i) for i in numbers])
 
 
-def _report(temperatures, sweeps, traces):
+def _report(temperatures, sweeps, starts, traces):
     """Dataset of the traces (quantity, temperature, start, chain, sweep) and the verdict."""
     times = np.empty((len(temperatures), 2))
     difference = np.empty_like(times)
@@ -124,7 +128,7 @@ def _report(temperatures, sweeps, traces):
     long_enough = sweeps[:, None] >= N_TIMES * np.nan_to_num(times)
     sufficient = (long_enough & (difference < N_ERRORS)).all(axis=1)
     dims = ("temperature", "start", "chain", "sweep")
-    name = "magnitude of the (staggered) magnetisation"
+    name = "order parameter of the system"
     return xr.Dataset(
         {
             "energy": (dims, traces[0], {"units": "1", "long_name": "energy"}),
@@ -136,7 +140,7 @@ def _report(temperatures, sweeps, traces):
         },
         coords={
             "temperature": temperatures,
-            "start": list(STARTS),
+            "start": list(starts),
             "quantity": list(QUANTITIES),
             "sweep": np.arange(traces.shape[-1]),
         },

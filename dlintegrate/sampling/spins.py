@@ -2,6 +2,7 @@
 
 import numbers
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 
@@ -34,8 +35,13 @@ class SpinChain:
     start: str
     given: np.ndarray | None = field(default=None, repr=False)
 
+    #: Chains that run side by side.
+    n_together: ClassVar[int] = 1
+    #: Starts that lie on either side of equilibrium.
+    opposite_starts: ClassVar[tuple] = ("ordered", "random")
+
     @classmethod
-    def of(cls, system, *, method, n_sweeps, n_over_relaxation, start):
+    def of(cls, system, *, method=None, n_sweeps=None, n_over_relaxation=None, start="auto"):
         """Check the options against a HeisenbergLattice.
 
         Raises
@@ -43,6 +49,8 @@ class SpinChain:
         ValueError
             With the parameter, its value and what is valid.
         """
+        method = METHODS[0] if method is None else method
+        n_over_relaxation = 4 if n_over_relaxation is None else n_over_relaxation
         if method not in METHODS:
             raise ValueError(f"method={method!r}: expected one of {METHODS}")
         if n_sweeps is not None:
@@ -76,10 +84,20 @@ class SpinChain:
     def parameters(self):
         """What a reader of the samples should know, ready for JSON."""
         return {
+            "method": self.method,
             "n_sweeps": "default" if self.n_sweeps is None else self.n_sweeps,
             "n_over_relaxation": self.n_over_relaxation,
             "start": self.start,
         }
+
+    def coords(self, n_samples):
+        """Coordinates of the samples beside the temperature: none."""
+        return {}
+
+    def draw_batch(self, temperatures, seeds, first=0):
+        """As :meth:`draw`, one chain for each temperature and seed."""
+        chains = zip(temperatures.tolist(), seeds, strict=True)
+        return np.stack([self.draw(t, seed, i) for i, (t, seed) in enumerate(chains, start=first)])
 
     def draw(self, temperature, seed, index=0):
         """Run a chain and return its last state.
@@ -163,6 +181,10 @@ class SpinChain:
                 lattice, temperature, n_sweeps, self.trial_width(temperature),
                 self.coupling, self.bias, numbers_,
             )  # fmt: skip
+
+    def traces(self, start, temperature, n_sweeps, seeds):
+        """As :meth:`trace`, one chain for each seed: ``(n_chains, 2, n_sweeps + 1)``."""
+        return np.stack([self.trace(start, temperature, n_sweeps, seed) for seed in seeds])
 
     def trace(self, start, temperature, n_sweeps, seed):
         """Energy and \\|M\\| (staggered for J < 0) after every sweep, ``(2, n_sweeps + 1)``."""
