@@ -1,0 +1,48 @@
+"""What the effective forces of Park 2022, section 5.1.2, have in common."""
+
+import numbers
+
+import numpy as np
+
+from .force import ForceCorrector
+
+
+class NetworkForce(ForceCorrector):
+    """Two networks of one kind: θ1 before the drift, θ2 after it (Eqs 5.1-5.3).
+
+    Subclasses have the parameters ``width``, ``depth``, ``equivariant``, ``training`` and
+    ``precision``, and say how one of the two forces is built.
+    """
+
+    def guarantees(self, base):
+        """The symmetries of the inputs; with ``equivariant=True`` momentum and rotations too."""
+        kept = {"momentum"} if self.equivariant else set()
+        if self.precision == "double":  # differences of positions round once they are shifted
+            kept |= {"translation_equivariant", "galilean_equivariant", "permutation_equivariant"}
+            kept |= {"rotation_equivariant"} if self.equivariant else set()
+        return frozenset(kept)
+
+    def _check_parameters(self):
+        super()._check_parameters()
+        for name in ("width", "depth"):
+            value = getattr(self, name)
+            if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
+                raise ValueError(f"{name}={value!r}: expected an int, 1 or more")
+        if not isinstance(self.equivariant, bool | np.bool_):
+            raise ValueError(f"equivariant={self.equivariant!r}: expected True or False")
+
+    def _build(self, law, dt):
+        from ._force_modules import TwoForces
+
+        return TwoForces(self._force(law, dt), self._force(law, dt), dt)
+
+    def _force(self, law, dt):
+        raise NotImplementedError
+
+
+def check_positive(corrector, *names):
+    """Raise ValueError for parameters that are not positive numbers."""
+    for name in names:
+        value = getattr(corrector, name)
+        if not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 < value < np.inf:
+            raise ValueError(f"{name}={value!r}: expected a positive number")
