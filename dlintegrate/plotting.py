@@ -8,49 +8,60 @@ import math
 
 import numpy as np
 
-from .metrics import energy_drift, magnetization_drift, spin_correlation, threshold_time
-from .metrics._trajectories import temperature_indexers
+from ._particle_plots import (
+    animate_particles,
+    plot_distance,
+    plot_equipartition,
+    plot_heat_capacity,
+    plot_histogram,
+    plot_histograms,
+    plot_mean_square_displacement,
+    plot_particles,
+    plot_radial_distribution,
+    plot_unstable_count,
+    plot_velocity_autocorrelation,
+)
+from ._plot_style import axes_or_new, line, style, temperature_title, time_label
+from .metrics import (
+    energy_drift,
+    magnetization_drift,
+    phase_space_distance,
+    spin_correlation,
+    threshold_time,
+    unstable_count,
+)
+from .metrics._trajectories import kind_of, states_of, temperature_indexers
 
-#: Okabe and Ito's palette, which all common forms of colour vision tell apart,
-#: in an order that keeps neighbours apart in lightness too; yellow is left out.
-COLORS = ("#000000", "#E69F00", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9")
-_STYLES = ("-", "--", "-.", ":")
-_MARKERS = "^osvDpX"
+__all__ = [
+    "animate_particles",
+    "plot_comparison",
+    "plot_correlation",
+    "plot_distance",
+    "plot_drift",
+    "plot_equipartition",
+    "plot_heat_capacity",
+    "plot_histogram",
+    "plot_histograms",
+    "plot_history",
+    "plot_mean_square_displacement",
+    "plot_particles",
+    "plot_radial_distribution",
+    "plot_threshold_times",
+    "plot_unstable_count",
+    "plot_velocity_autocorrelation",
+]
+
 #: A drift of exactly zero is drawn here on logarithmic axes.
 SMALLEST_DRIFT = 1e-17
 #: Drifts per site below this are rounding.
 ROUNDING_LEVEL = 1e-13
 
-_QUANTITIES = {"energy": ("e", "energy"), "magnetization": ("m", "magnetisation")}
-
-
-def _axes(ax):
-    if ax is None:
-        import matplotlib.pyplot as plt
-
-        _, ax = plt.subplots(figsize=(5.0, 3.6), layout="constrained")
-    ax.grid(True, color="0.9", linewidth=0.6)
-    ax.set_axisbelow(True)
-    ax.spines[["top", "right"]].set_visible(False)
-    return ax
-
-
-def _style(index):
-    """Colour, line and marker of the index-th curve; lines change once colours repeat."""
-    turn, color = divmod(index, len(COLORS))
-    return {
-        "color": COLORS[color],
-        "linestyle": _STYLES[turn % len(_STYLES)],
-        "marker": _MARKERS[color],
-    }
-
-
-def _line(style, **overrides):
-    return {k: v for k, v in style.items() if k != "marker"} | {"linewidth": 1.6} | overrides
-
-
-def _temperature_title(temperature):
-    return "" if temperature is None else f"$k_BT/J = {temperature:.4g}$"
+#: Quantity to its symbol and name.
+_QUANTITIES = {
+    "energy": ("e", "energy"),
+    "magnetization": ("m", "magnetisation"),
+    "momentum": (r"\mathbf{p}", "momentum"),
+}
 
 
 def plot_correlation(correlation, ax=None, *, threshold=None, band=True, **line):
@@ -72,7 +83,7 @@ def plot_correlation(correlation, ax=None, *, threshold=None, band=True, **line)
     -------
     matplotlib.axes.Axes
     """
-    ax = _axes(ax)
+    ax = axes_or_new(ax)
     t, mean, std = (correlation[name].values for name in ("time", "mean", "std"))
     (curve,) = ax.plot(t, mean, **line)
     if band:
@@ -82,27 +93,31 @@ def plot_correlation(correlation, ax=None, *, threshold=None, band=True, **line)
         )  # fmt: skip
     if threshold is not None:
         ax.axhline(threshold, color="0.45", linestyle=(0, (1, 2)), linewidth=1.0, zorder=1)
-    ax.set_xlabel("time (1/J)")
+    ax.set_xlabel(time_label("spin"))
     ax.set_ylabel(r"correlation $\langle\xi(t)\rangle$")
     return ax
 
 
-def plot_drift(drift, ax=None, *, vector=False, std=True, log=True, **line):
-    """Drift of energy or magnetisation against time (Park 2022, Figs 4.8 and 4.9).
+def plot_drift(drift, ax=None, *, vector=False, std=True, log=True, signed=False, **line):
+    """Drift of a conserved quantity against time (Park 2022, Figs 4.8, 4.9 and 5.10).
 
     Parameters
     ----------
     drift : xarray.Dataset
-        What :func:`~dlintegrate.metrics.energy_drift` or
-        :func:`~dlintegrate.metrics.magnetization_drift` returned.
+        What :func:`~dlintegrate.metrics.energy_drift`,
+        :func:`~dlintegrate.metrics.magnetization_drift` or
+        :func:`~dlintegrate.metrics.momentum_drift` returned.
     ax : matplotlib.axes.Axes, optional
     vector : bool, default False
         Draw the mean length of the vector drift of the magnetisation instead.
     std : bool, default True
-        Draw the standard deviation over samples too, thin.
+        Draw the standard deviation over samples too, thin; as a band if ``signed``.
     log : bool, default True
         Logarithmic: what is kept to rounding and what is not differ by many
         decades. An exact zero is drawn at 1e-17.
+    signed : bool, default False
+        Draw the mean of the drift itself instead of its absolute value, on a linear
+        axis: heating and cooling differ.
     **line
         For ``Axes.plot``: ``label``, ``color``, ...
 
@@ -113,27 +128,49 @@ def plot_drift(drift, ax=None, *, vector=False, std=True, log=True, **line):
     Raises
     ------
     ValueError
-        If ``vector`` is asked of an energy.
+        If ``vector`` is asked of anything but a magnetisation, or both of it and ``signed``.
     """
     symbol, name = _QUANTITIES[drift.attrs["quantity"]]
     if vector and "mean_vector_drift" not in drift:
-        raise ValueError(f"vector=True: the drift of the {name} has no direction")
-    ax = _axes(ax)
-    mean = drift["mean_vector_drift" if vector else "mean_absolute"].values
+        raise ValueError(f"vector=True: the drift of the {name} has no vector drift")
+    if vector and signed:
+        raise ValueError("vector=True, signed=True: a length has no sign; choose one")
+    ax = axes_or_new(ax)
+    difference = rf"{symbol}(t)-{symbol}(0)"
+    if signed:
+        _signed_curve(drift, ax, std, line)
+        shown = rf"\langle {difference}\rangle"
+    else:
+        mean = drift["mean_vector_drift" if vector else "mean_absolute"]
+        _absolute_curve(drift, mean, ax, std and not vector, log, line)
+        difference = r"\mathbf{m}(t)-\mathbf{m}(0)" if vector else difference
+        shown = rf"\langle|{difference}|\rangle"
+    ax.set_xlabel(time_label(drift.attrs.get("states", "spin")))
+    ax.set_ylabel(f"{name} drift ${shown}$")
+    return ax
+
+
+def _absolute_curve(drift, mean, ax, std, log, line):
     # frame 0 is zero by definition, which a logarithmic axis cannot show
     first = 1 if log else 0
     floor = SMALLEST_DRIFT if log else -np.inf
     t = drift["time"].values[first:]
-    (curve,) = ax.plot(t, np.maximum(mean[first:], floor), **line)
-    if std and not vector:
+    (curve,) = ax.plot(t, np.maximum(mean.values[first:], floor), **line)
+    if std:
         deviation = np.maximum(drift["std"].values[first:], floor)
         ax.plot(t, deviation, color=curve.get_color(), linewidth=0.8, alpha=0.5)
     if log:
         ax.set_yscale("log")
-    ax.set_xlabel("time (1/J)")
-    shown = r"\mathbf{m}(t)-\mathbf{m}(0)" if vector else rf"{symbol}(t)-{symbol}(0)"
-    ax.set_ylabel(rf"{name} drift $\langle|{shown}|\rangle$")
-    return ax
+
+
+def _signed_curve(drift, ax, std, line):
+    t, mean, deviation = (drift[name].values for name in ("time", "mean", "std"))
+    (curve,) = ax.plot(t, mean, **line)
+    if std:
+        ax.fill_between(
+            t, mean - deviation, mean + deviation,
+            color=curve.get_color(), alpha=0.12, linewidth=0,
+        )  # fmt: skip
 
 
 def plot_threshold_times(times, ax=None):
@@ -151,27 +188,27 @@ def plot_threshold_times(times, ax=None):
     -------
     matplotlib.axes.Axes
     """
-    ax = _axes(ax)
+    ax = axes_or_new(ax)
     for index, (label, by_t) in enumerate(times.items()):
-        style = _style(index)
+        look = style(index)
         temperatures = sorted(by_t)
         found = [by_t[t] for t in temperatures]
         values = np.array([abs(f.time) for f in found])
         error = np.nan_to_num([f.error for f in found])
         ax.errorbar(
             temperatures, values, yerr=error, label=label, markersize=6, capsize=2.5,
-            linewidth=1.0, color=style["color"], linestyle=style["linestyle"],
-            marker=style["marker"],
+            linewidth=1.0, color=look["color"], linestyle=look["linestyle"],
+            marker=look["marker"],
         )  # fmt: skip
         for temperature, value, result in zip(temperatures, values, found, strict=True):
             if not result.reached:
                 ax.plot(
-                    temperature, value, style["marker"], color=style["color"],
+                    temperature, value, look["marker"], color=look["color"],
                     markerfacecolor="white", markersize=6, zorder=3,
                 )  # fmt: skip
                 ax.annotate(
                     "", (temperature, value * 1.25), (temperature, value),
-                    arrowprops={"arrowstyle": "->", "color": style["color"]},
+                    arrowprops={"arrowstyle": "->", "color": look["color"]},
                 )  # fmt: skip
     _plain_log(ax)
     ax.set_xlabel(r"temperature $k_BT/J$")
@@ -215,12 +252,12 @@ def plot_history(history, ax=None, *, names=None):
     unknown = [name for name in names if name not in history]
     if unknown or not names:
         raise ValueError(f"names={list(names)!r}: the history has {sorted(history)}")
-    ax = _axes(ax)
+    ax = axes_or_new(ax)
     drawn = []
     for index, name in enumerate(names):
         values = np.asarray(history[name], dtype=float)
         marker = {"marker": "o", "markersize": 4} if values.size == 1 else {}
-        ax.plot(np.arange(1, values.size + 1), values, label=name, **_line(_style(index)), **marker)
+        ax.plot(np.arange(1, values.size + 1), values, label=name, **line(style(index)), **marker)
         drawn.append(values)
     finite = np.concatenate(drawn)
     if (finite[np.isfinite(finite)] > 0).all():
@@ -232,11 +269,15 @@ def plot_history(history, ax=None, *, names=None):
     return ax
 
 
-def plot_comparison(trajectories, reference, path=None, *, threshold=0.99, vector=False):
-    """Correlation and drifts of several integrators (in the manner of Figs 4.6, 4.8, 4.9).
+def plot_comparison(
+    trajectories, reference, path=None, *, threshold=0.99, vector=False, system=None
+):
+    """What several integrators keep, and how long they follow the reference.
 
-    One column per temperature; rows: correlation with the reference, drift of
-    the energy, drift of the magnetisation, means over samples against time.
+    One column per temperature, means over samples against time. Rows, for spins (in the
+    manner of Figs 4.6, 4.8, 4.9): correlation with the reference, drift of the energy,
+    drift of the magnetisation; for particles (Figs 5.8 to 5.10): distance from the
+    reference, drift of the energy and, with ``system``, the number of unstable samples.
 
     Parameters
     ----------
@@ -250,10 +291,12 @@ def plot_comparison(trajectories, reference, path=None, *, threshold=0.99, vecto
     path : str or path-like, optional
         Save the figure there, at 200 dots per inch.
     threshold : float, default 0.99
-        Marked in the correlation; the time at which each mean crosses it is a
+        For spins, marked in the correlation; the time at which each mean crosses it is a
         tick on that line.
     vector : bool, default False
-        Vector drift of the magnetisation instead of that of its magnitude.
+        For spins: vector drift of the magnetisation instead of that of its magnitude.
+    system : LennardJones2D, optional
+        For particles: whose forces tell which samples are unstable.
 
     Returns
     -------
@@ -270,27 +313,60 @@ def plot_comparison(trajectories, reference, path=None, *, threshold=0.99, vecto
         raise ValueError("trajectories is empty; expected a dict of label to trajectory")
     trajectories = {label: _sequence(value) for label, value in trajectories.items()}
     references = _sequence(reference)
+    kind = kind_of(states_of(references[0], "reference"))
+    rows = _spin_rows(threshold, vector) if kind == "spin" else _particle_rows(system)
     columns = [
         (temperature, part, samples)
         for part, expected in enumerate(references)
         for temperature, samples in temperature_indexers(expected).items()
     ]
     # a Figure of its own, not pyplot's: no window, no global state
-    figure = Figure(figsize=(1.3 + 3.3 * len(columns), 8.2), layout="constrained")
-    axes = figure.subplots(3, len(columns), sharex="col", sharey="row", squeeze=False)
+    figure = Figure(figsize=(1.3 + 3.3 * len(columns), 0.5 + 2.6 * len(rows)), layout="constrained")
+    axes = figure.subplots(len(rows), len(columns), sharex="col", sharey="row", squeeze=False)
     for index, (label, parts) in enumerate(trajectories.items()):
-        line = {"label": label, **_line(_style(index))}
+        look = {"label": label, **line(style(index))}
         for column, (_, k, samples) in zip(axes.T, columns, strict=True):
             part, expected = parts[k].isel(sample=samples), references[k].isel(sample=samples)
-            correlation = spin_correlation(part, expected)
-            plot_correlation(correlation, column[0], **line)
-            _mark_threshold(column[0], correlation, threshold, line["color"])
-            plot_drift(energy_drift(part), column[1], std=False, **line)
-            plot_drift(magnetization_drift(part), column[2], vector=vector, std=False, **line)
-    _finish(figure, axes, [temperature for temperature, _, _ in columns], threshold)
+            for draw, ax in zip(rows, column, strict=True):
+                draw(part, expected, ax, look)
+    _finish(figure, axes, [temperature_title(temperature, kind) for temperature, _, _ in columns])
+    if kind == "spin":
+        _finish_spins(axes, threshold)
+    else:
+        _show_rounding(axes[1])
     if path is not None:
         figure.savefig(path, dpi=200)
     return figure
+
+
+def _spin_rows(threshold, vector):
+    """Functions ``draw(trajectory, reference, ax, line)``, one per row."""
+
+    def correlation(part, expected, ax, line):
+        found = spin_correlation(part, expected)
+        plot_correlation(found, ax, **line)
+        _mark_threshold(ax, found, threshold, line["color"])
+
+    def magnetization(part, expected, ax, line):
+        plot_drift(magnetization_drift(part), ax, vector=vector, std=False, **line)
+
+    return correlation, _energy_row, magnetization
+
+
+def _particle_rows(system):
+    """As ``_spin_rows``."""
+
+    def distance(part, expected, ax, line):
+        plot_distance(phase_space_distance(part, expected), ax, **line)
+
+    def unstable(part, expected, ax, line):
+        plot_unstable_count(unstable_count(part, system), ax, **line)
+
+    return (distance, _energy_row) if system is None else (distance, _energy_row, unstable)
+
+
+def _energy_row(part, expected, ax, line):
+    plot_drift(energy_drift(part), ax, std=False, **line)
 
 
 def _sequence(value):
@@ -303,13 +379,17 @@ def _mark_threshold(ax, correlation, threshold, color):
         ax.plot(found.time, threshold, "|", color=color, markersize=9, zorder=4)
 
 
-def _finish(figure, axes, temperatures, threshold):
-    for ax, temperature in zip(axes[0], temperatures, strict=True):
-        ax.set_title(_temperature_title(temperature), fontsize=11)
+def _finish_spins(axes, threshold):
+    for ax in axes[0]:
         ax.axhline(threshold, color="0.45", linestyle=(0, (1, 2)), linewidth=1.0, zorder=1)
     for row in axes[1:]:
         _show_rounding(row)
-    for ax in axes[:2].flat:
+
+
+def _finish(figure, axes, titles):
+    for ax, title in zip(axes[0], titles, strict=True):
+        ax.set_title(title, fontsize=11)
+    for ax in axes[:-1].flat:
         ax.set_xlabel("")
     for ax in axes[:, 1:].flat:
         ax.set_ylabel("")

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from dlintegrate import HeisenbergLattice, SuzukiTrotter2, metrics, plotting
+from dlintegrate import HeisenbergLattice, LennardJones2D, SuzukiTrotter2, metrics, plotting
+from dlintegrate.integrators import VelocityVerlet
 
 SYSTEM = HeisenbergLattice((4, 4))
 
@@ -141,3 +142,178 @@ def test_comparison_of_nothing_is_refused(trajectories):
         plotting.plot_comparison({}, trajectories[0.01])
     with pytest.raises(ValueError, match="times of trajectory"):
         plotting.plot_comparison({"a": trajectories[0.1][{"time": slice(3)}]}, trajectories[0.01])
+
+
+# particles -----------------------------------------------------------------------------
+
+FLUID = LennardJones2D(16, 0.2)
+
+
+@pytest.fixture(scope="module")
+def fluid():
+    """Trajectories of a fluid at two labelled temperatures, by time step."""
+    states = FLUID.random_states(6, 0)
+    samples = xr.DataArray(
+        states,
+        dims=("sample", *FLUID.state_dims),
+        coords={
+            "box_length": ("sample", np.full(6, FLUID.box_length)),
+            "temperature": ("sample", [0.3, 0.7, 0.3, 0.7, 0.3, 0.7]),
+        },
+    )
+    return {
+        dt: VelocityVerlet(FLUID, dt).simulate(samples, 4.0, save_every=round(0.2 / dt))
+        for dt in (0.02, 0.01, 0.0025)
+    }
+
+
+def circles(ax):
+    (collection,) = ax.collections
+    return collection
+
+
+def test_particles_are_drawn_in_their_box_and_again_where_they_cross_its_edge():
+    q = np.array([[2.0, 3.0], [0.2, 5.0], [-0.1, 9.9], [25.0, 5.0]])  # unwrapped
+    states = xr.DataArray(
+        np.stack([q, 0 * q])[None],
+        dims=("sample", *FLUID.state_dims),
+        coords={"box_length": ("sample", [10.0])},
+    )
+    ax = plotting.plot_particles(states, values=[0, 1, 2, 3])
+    collection = circles(ax)
+    drawn = {tuple(np.round(xy, 9)) for xy in collection.get_offsets()}
+    corner = {(9.9, 9.9), (-0.1, 9.9), (9.9, -0.1), (-0.1, -0.1)}
+    assert drawn == {(2.0, 3.0), (0.2, 5.0), (10.2, 5.0), (5.0, 5.0)} | corner
+    assert sorted(collection.get_array()) == [0, 1, 1, 2, 2, 2, 2, 3]
+    assert (ax.get_xlim(), ax.get_ylim(), ax.get_aspect()) == ((0, 10), (0, 10), 1.0)
+    ax.figure.canvas.draw()
+
+
+def test_a_circle_is_as_wide_as_sigma_on_paper():
+    q = np.array([[5.0, 5.0]])
+    states = xr.DataArray(
+        np.stack([q, 0 * q])[None],
+        dims=("sample", *FLUID.state_dims),
+        coords={"box_length": ("sample", [10.0])},
+    )
+    ax = plotting.plot_particles(states, diameter=2.0, linewidths=0, facecolors="k")
+    ax.set_axis_off()
+    ax.figure.canvas.draw()
+    inside = np.asarray(ax.figure.canvas.buffer_rgba())[..., 0] < 128
+    scale = abs(np.diff(ax.transData.transform([(0, 0), (1, 0)])[:, 0])[0])
+    assert inside.sum() == pytest.approx(np.pi * scale**2, rel=0.02)
+
+
+def test_snapshots_of_trajectories_need_a_time(fluid):
+    with pytest.raises(ValueError, match=r"21 frames; choose one: states.isel\(time=-1\)"):
+        plotting.plot_particles(fluid[0.01])
+    ax = plotting.plot_particles(fluid[0.01].isel(time=-1), sample=2)
+    assert len(circles(ax).get_offsets()) >= 16
+    with pytest.raises(ValueError, match="no coordinate 'box_length'"):
+        plotting.plot_particles(fluid[0.01].isel(time=-1).drop_vars("box_length"))
+
+
+def test_animation_shows_each_frame_and_tells_of_a_failure(fluid, tmp_path):
+    trajectory = fluid[0.01].isel(time=slice(0, 5)).copy(deep=True)
+    trajectory["status"][1], trajectory["failure_time"][1] = 2, 0.5
+    animation = plotting.animate_particles(trajectory, sample=1, every=2)
+    ax = animation._fig.axes[0]
+    animation.save(tmp_path / "fluid.gif", writer="pillow", dpi=30)
+    assert (tmp_path / "fluid.gif").stat().st_size > 1000
+    assert ax.get_title() == "$t = 0.8$ (failed)"
+    last = FLUID.box_length * np.floor(trajectory["phase_space"][1, 4, 0] / FLUID.box_length)
+    wrapped = (trajectory["phase_space"][1, 4, 0] - last).values
+    offsets = circles(ax).get_offsets()
+    distance = np.abs(wrapped[:, None] - offsets).max(axis=-1)
+    np.testing.assert_allclose(distance.min(axis=1), 0, atol=1e-12)
+    animation._func(1)
+    assert ax.get_title() == "$t = 0.4$"
+
+
+def test_curves_of_particles_are_what_was_measured(fluid):
+    run, exact = fluid[0.02], fluid[0.0025]
+    count = metrics.unstable_count(run, FLUID, q_threshold=0.99, per_particle=False)
+    assert count["count"][-1] > 0
+    ax = plotting.plot_unstable_count(count, label="a")
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), count["count"])
+    assert ax.get_ylim()[1] > count["count"][-1] and "of 6" in ax.get_ylabel()
+    distance = metrics.phase_space_distance(run, exact)
+    for name in ("mean", "median"):
+        ax = plotting.plot_distance(distance, median=name == "median")
+        np.testing.assert_array_equal(ax.lines[0].get_ydata(), distance[name][1:])
+        assert ax.get_yscale() == "log" and name in ax.get_ylabel()
+    drift = metrics.energy_drift(run)
+    ax = plotting.plot_drift(drift, signed=True)
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), drift["mean"])
+    assert ax.get_yscale() == "linear" and "sigma" in ax.get_xlabel()
+    ax = plotting.plot_drift(metrics.momentum_drift(run))
+    assert "momentum" in ax.get_ylabel()
+    with pytest.raises(ValueError, match="no vector drift"):
+        plotting.plot_drift(drift, vector=True)
+
+
+def test_structure_and_transport_have_error_bands(fluid):
+    g = metrics.radial_distribution(fluid[0.01], 20)
+    ax = plotting.plot_radial_distribution(g, color="C1")
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), g["g"])
+    taller = g.assign(g=3 * g["g"])
+    plotting.plot_radial_distribution(taller, ax)
+    assert ax.get_ylim()[1] > taller["g"].max()  # the limits follow the second curve
+    msd = metrics.mean_square_displacement(fluid[0.01])
+    ax = plotting.plot_mean_square_displacement(msd)
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), msd["mean"][1:])
+    assert ax.get_xscale() == ax.get_yscale() == "log"
+    vacf = metrics.velocity_autocorrelation(fluid[0.01])
+    ax = plotting.plot_velocity_autocorrelation(vacf, band=False)
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), vacf["mean"])
+    assert not ax.collections
+    equal = metrics.equipartition(fluid[0.01])
+    ax = plotting.plot_equipartition(equal)
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), equal["by_neighbours"])
+
+
+def test_heat_capacities_and_histograms_have_a_curve_per_density():
+    result = xr.Dataset(
+        {
+            "heat_capacity": (("density", "temperature"), [[1.0, 2.0], [3.0, 4.0]]),
+            "heat_capacity_error": (("density", "temperature"), np.full((2, 2), 0.1)),
+            "energy": (("density", "bin"), [[0.5, 0.5, 0.0], [0.0, 0.25, 0.75]]),
+            "energy_center": ("bin", [-1.0, 0.0, 1.0], {"long_name": "energy per particle"}),
+        },
+        {"density": [0.1, 0.38], "temperature": [0.3, 0.7]},
+    )
+    ax = plotting.plot_heat_capacity(result)
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == [
+        r"$\rho = 0.1$", r"$\rho = 0.38$",
+    ]  # fmt: skip
+    ax = plotting.plot_heat_capacity(result.isel(density=0))
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), [1, 2])
+    ax = plotting.plot_histogram(result, "energy")
+    np.testing.assert_array_equal(ax.lines[1].get_ydata(), [0, 0.25, 0.75])
+    assert ax.get_xlabel() == "energy per particle"
+    with pytest.raises(ValueError, match=r"quantity='mass': the result has \['energy'\]"):
+        plotting.plot_histogram(result, "mass")
+    for name in ("kinetic_energy", "potential_energy", "momentum"):
+        result[name], result[f"{name}_center"] = result["energy"], result["energy_center"]
+    figure = plotting.plot_histograms(result)
+    assert len(figure.axes) == 4 and len(figure.legends[0].get_texts()) == 2
+
+
+def test_comparison_of_particles_shows_distance_energy_and_instability(fluid, tmp_path):
+    runs = {"0.02": fluid[0.02], "0.01": fluid[0.01]}
+    path = tmp_path / "comparison.png"
+    figure = plotting.plot_comparison(runs, fluid[0.0025], path, system=FLUID)
+    axes = np.array(figure.axes).reshape(3, 2)
+    assert path.stat().st_size > 10_000
+    assert [ax.get_title() for ax in axes[0]] == [
+        r"$k_BT/\epsilon = 0.3$", r"$k_BT/\epsilon = 0.7$",
+    ]  # fmt: skip
+    cold, exact = (metrics.by_temperature(fluid[dt])[0.3] for dt in (0.02, 0.0025))
+    expected = (
+        metrics.phase_space_distance(cold, exact)["mean"][1:],
+        metrics.energy_drift(cold)["mean_absolute"][1:],
+        metrics.unstable_count(cold, FLUID)["count"],
+    )
+    for ax, values in zip(axes[:, 0], expected, strict=True):
+        np.testing.assert_array_equal(ax.lines[0].get_ydata(), values)
+    assert len(plotting.plot_comparison(runs, fluid[0.0025]).axes) == 4
