@@ -47,9 +47,14 @@ def draw_lanes(state, out):
 
 
 @kernel
-def tuned(width, rate, side):
-    """Width of local trials after a fraction ``rate`` was accepted; at most the box."""
-    return min(width * np.exp(2.0 * (rate - TARGET)), side)
+def tuned(width, rate, round_, side):
+    """Width of local trials after a fraction ``rate`` was accepted; at most the box.
+
+    Corrections shrink with the number of the round, so that the last width is an average
+    over many and not what the last few trials happened to ask for.
+    """
+    gain = 20.0 / max(round_, 10)
+    return min(width * np.exp(gain * (rate - TARGET)), side)
 
 
 @kernel
@@ -161,14 +166,15 @@ def _run_lanes(work, box, temperature, law, floor, state, width, n_sweeps, tune,
     row, uniform, count = np.empty(7 * LANES), np.empty((4, LANES)), np.zeros((2, LANES))
     for s in range(LANES):
         row[SIDE + s], row[INVERSE + s] = box[s], 1.0 / box[s]
-    since = 0
+    since, round_ = 0, 0
     for _ in range(n_sweeps):
         lane_pass(work, width, temperature, law, floor, state, row, uniform, count[0])
         lane_pass(work, box, temperature, law, floor, state, row, uniform, count[1])
         since += 1
         if since == tune:
+            round_ += 1
             for s in range(LANES):
-                width[s] = tuned(width[s], count[0, s] / (since * n), box[s])
+                width[s] = tuned(width[s], count[0, s] / (since * n), round_, box[s])
                 count[0, s] = 0.0
             since = 0
     for s in range(LANES):
@@ -309,7 +315,7 @@ def _run_one(place, side, temperature, law, floor, state, width, n_sweeps, tune,
             place[i, c] = nearest(place[i, c], side, 1.0 / side)
         cells[i] = _cell(place[i, 0], place[i, 1], side, m)
         after[i], head[cells[i]] = head[cells[i]], i
-    count, since = np.zeros(2), 0
+    count, since, round_ = np.zeros(2), 0, 0
     for _ in range(n_sweeps):
         for jump in range(2):
             reach = side if jump == 1 else width
@@ -331,7 +337,9 @@ def _run_one(place, side, temperature, law, floor, state, width, n_sweeps, tune,
                         cells[i] = cell
         since += 1
         if since == tune:
-            width, count[0], since = tuned(width, count[0] / (tune * n), side), 0.0, 0
+            round_ += 1
+            width = tuned(width, count[0] / (since * n), round_, side)
+            count[0], since = 0.0, 0
     accepted[0] = count[0] / max(1, since * n)
     accepted[1] = count[1] / max(1, n_sweeps * n)
     return width

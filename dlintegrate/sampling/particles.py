@@ -114,7 +114,7 @@ class ParticleChain:
                 "sample", np.full(n_samples, side), {"units": "1", "long_name": "side of the box"},
             ),
             "density": (
-                "sample", np.full(n_samples, self.n_sites / side**2),
+                "sample", np.full(n_samples, float(self.system.density)),
                 {"units": "1", "long_name": "particles per area"},
             ),
             **self.system.state_coords,
@@ -291,14 +291,24 @@ def triangular_droplet(n_particles, side, sigma=1.0):
     across, up = SPACING * sigma, SPACING * sigma * np.sqrt(0.75)
     columns, lines = int(side / across), 2 * int(side / (2 * up))
     if columns * lines < n_particles:
-        lines = 2 * max(1, round(np.sqrt(n_particles / np.sqrt(0.75)) / 2))
-        columns = int(np.ceil(n_particles / lines))
+        columns, lines = _widest_lattice(n_particles)
         across, up = side / columns, side / lines
     line, column = np.divmod(np.arange(columns * lines), columns)
     sites = np.stack([(column + 0.5 * (line % 2)) * across, line * up], axis=1)
     sites -= sites.mean(axis=0)
-    nearest = np.argsort((sites**2).sum(axis=1), kind="stable")[:n_particles]
-    return sites[nearest] + 0.5 * side
+    # rounded: sites at equal distances come in the order of their numbers
+    distance = np.round((sites**2).sum(axis=1) / across**2, 6)
+    return sites[np.argsort(distance, kind="stable")[:n_particles]] + 0.5 * side
+
+
+def _widest_lattice(n_particles):
+    """Columns and (even) lines of the triangular lattice that fills a square most openly."""
+    lines = np.arange(2, n_particles + 3, 2)
+    columns = -(-n_particles // lines)
+    # squared distances in units of the side, also to the own image
+    apart = np.minimum(columns**-2.0, 0.25 * columns**-2.0 + lines**-2.0)
+    best = np.argmax(np.minimum(apart, 4.0 * lines**-2.0))
+    return int(columns[best]), int(lines[best])
 
 
 def draw_momenta(temperature, n_particles, generator):
