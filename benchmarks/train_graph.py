@@ -64,9 +64,12 @@ def sample(densities, temperatures, n_samples, seed, jobs=None):
     """Equilibrium states of 16 particles over densities and temperatures."""
     parts = [
         sample_canonical(
-            LennardJones2D(16, density), temperatures, n_samples,
-            random_state=seed + 1000 * k, n_jobs=jobs,
-        )  # fmt: skip
+            LennardJones2D(16, density),
+            temperatures,
+            n_samples,
+            random_state=seed + 1000 * k,
+            n_jobs=jobs,
+        )
         for k, density in enumerate(densities)
     ]
     return xr.concat(parts, "sample", combine_attrs="drop_conflicts")
@@ -79,9 +82,7 @@ def main():
         options.samples_per_state, options.epochs, options.horizons = 4, [2], [1]
     started = time.time()
     base = VelocityVerlet(LennardJones2D(), options.dt)
-    samples = sample(
-        DENSITIES, TEMPERATURES, options.samples_per_state, options.seed, options.jobs
-    )
+    samples = sample(DENSITIES, TEMPERATURES, options.samples_per_state, options.seed, options.jobs)
     print(f"{samples.sizes['sample']} samples after {time.time() - started:.0f} s", flush=True)
     output = Path(options.output)
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -3,15 +3,16 @@
 import numpy as np
 import pytest
 
-from dlintegrate import HeisenbergLattice, SuzukiTrotter2
+from dlintegrate import HeisenbergLattice, LennardJones2D, SuzukiTrotter2, VelocityVerlet
 from dlintegrate.integrators import Integrator
 from dlintegrate.testing import GUARANTEES, check_integrator
 
 SYSTEM = HeisenbergLattice(shape=(4, 4))
+PARTICLES = LennardJones2D(5, 0.3)
 
 
 class Liar(Integrator):
-    """The Suzuki-Trotter step followed by a defect, under a false declaration."""
+    """The step of a classical method followed by a defect, under a false declaration."""
 
     def __init__(self, system, dt, defect=None, declares=()):
         self.system, self.dt, self.defect, self.declares = system, dt, defect, declares
@@ -23,10 +24,14 @@ class Liar(Integrator):
     def advance(self, array, n_steps):
         result = np.array(array)
         for _ in range(n_steps):
-            result = SuzukiTrotter2(self.system, self.dt).advance(result, 1)
+            result = honest(self.system, self.dt).advance(result, 1)
             if self.defect is not None:
                 result = self.defect(result, self.system)
         return result
+
+
+def honest(system, dt):
+    return (VelocityVerlet if isinstance(system, LennardJones2D) else SuzukiTrotter2)(system, dt)
 
 
 def normalized(spins):
@@ -75,8 +80,62 @@ LIES = {
 }
 
 
+def push(packed, system):
+    """The same push for all: momentum is gained."""
+    packed = packed.copy()
+    packed[:, 1, :-1, 0] += 1e-6
+    return packed
+
+
+def push_the_first(packed, system):
+    packed = packed.copy()
+    packed[:, 1, 0] += 1e-6
+    return packed
+
+
+def rub(packed, system):
+    """Friction against the walls: no longer the same in a moving frame, and contracting."""
+    packed = packed.copy()
+    packed[:, 1, :-1] *= 1 - 1e-4
+    return packed
+
+
+def trap(packed, system):
+    """A force towards the origin, that of a wave in the box: symplectic, nothing else."""
+    packed = packed.copy()
+    wave = 2 * np.pi / packed[:, 0, -1:, None, 0]
+    packed[:, 1, :-1] -= 1e-5 * np.sin(wave * packed[:, 0, :-1])
+    return packed
+
+
+PARTICLE_LIES = {
+    "energy": None,  # kept to the order of the method only
+    "momentum": push,
+    "time_reversible": push,
+    "rotation_equivariant": push,
+    "translation_equivariant": trap,
+    "permutation_equivariant": push_the_first,
+    "galilean_equivariant": rub,
+    "symplectic": rub,
+    "volume_preserving": rub,
+}
+
+
 def test_there_is_a_lie_for_every_guarantee():
-    assert set(LIES) == set(GUARANTEES)
+    assert set(LIES) | set(PARTICLE_LIES) == set(GUARANTEES)
+
+
+@pytest.mark.parametrize("name", sorted(PARTICLE_LIES))
+def test_a_false_guarantee_about_particles_is_found(name):
+    liar = Liar(PARTICLES, 0.01, PARTICLE_LIES[name], declares=(name,))
+    with pytest.raises(AssertionError):
+        check_integrator(liar, max_examples=8)
+
+
+def test_a_defect_of_particles_is_not_found_where_there_is_none():
+    kept = VelocityVerlet(PARTICLES, 0.01).guarantees
+    check_integrator(Liar(PARTICLES, 0.01, trap, declares=("symplectic",)), max_examples=2)
+    check_integrator(Liar(PARTICLES, 0.01, None, declares=tuple(kept)), max_examples=2)
 
 
 @pytest.mark.parametrize("name", sorted(LIES))

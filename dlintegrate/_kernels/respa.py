@@ -43,6 +43,18 @@ def _thin(q, side, row_start, partners, reach2, near_start, near):
 
 
 @kernel
+def _copy(source, target):
+    for i in range(len(source)):
+        target[i, 0], target[i, 1] = source[i, 0], source[i, 1]
+
+
+@kernel
+def _reorder(source, order, target):
+    for i in range(len(order)):
+        target[i, 0], target[i, 1] = source[order[i], 0], source[order[i], 1]
+
+
+@kernel
 def _share(r2, inner2, outer2):
     """How much of the force belongs to the inner steps: 1 to 0 across the window."""
     t = min(max((r2 - inner2) / (outer2 - inner2), 0.0), 1.0)
@@ -93,44 +105,48 @@ def advance_respa(array, dt, n_inner, n_steps, law, window, by_cells):
     order = np.arange(n)
     skin = min(_MARGIN * window[1], SKIN * np.sqrt(law[2]))
     reach = np.sqrt(law[2]) + skin
-    h = dt / n_inner
+    rows = np.empty((3 * n_inner + 2, 2))  # (what, length): 0 drift, 1 inner kick, 2 outer kick
+    rows[0], rows[-1] = (2.0, 0.5 * dt), (2.0, 0.5 * dt)
+    for k in range(n_inner):
+        h = dt / n_inner
+        rows[3 * k + 1], rows[3 * k + 2], rows[3 * k + 3] = (1.0, 0.5 * h), (0.0, h), (1.0, 0.5 * h)
     for sample in range(len(array)):
         side = array[sample, 0, n, 0]
         positions, momenta = array[sample, 0, :n], array[sample, 1, :n]
-        q, p, listed = np.empty((n, 2)), np.empty((n, 2)), np.full((n, 2), np.inf)
-        q[:] = positions
-        p[:] = momenta
+        q, p, listed = np.empty((n, 2)), np.empty((n, 2)), np.empty((n, 2))
+        _copy(positions, q)
+        _copy(momenta, p)
+        listed[0, 0] = np.inf  # nothing is listed yet
         near = np.empty(0, np.int32)
-        alive = True
-        for step in range(n_steps * n_inner):
+        alive, fresh = True, True
+        for turn in range(n_steps * len(rows)):
+            what, length = rows[turn % len(rows)]
+            if what == 0.0:
+                for i in range(n):
+                    q[i, 0] += length * p[i, 0]
+                    q[i, 1] += length * p[i, 1]
+                continue
             if _outran(q, listed, 0.25 * skin * skin):
                 if not np.isfinite(q.sum() + p.sum()):
                     alive = False
                     break
                 if by_cells:
-                    if step > 0:
+                    if not fresh:
                         _back(q, order, positions)
                         _back(p, order, momenta)
                     q, partners = _build(positions, side, reach, order, row_start, partners)
-                    for i in range(n):
-                        p[i, 0], p[i, 1] = momenta[order[i], 0], momenta[order[i], 1]
+                    _reorder(momenta, order, p)
                 else:
                     partners = _all_pairs(q, side, np.inf, row_start, partners)
                 if len(near) < row_start[n]:
                     near = np.empty(len(partners), np.int32)
                 _thin(q, side, row_start, partners, (window[1] + skin) ** 2, near_start, near)
-                listed[:] = q
-            if step % n_inner == 0:
-                _kick(q, p, side, row_start, partners, law, window, False, 0.5 * dt)
-            _kick(q, p, side, near_start, near, law, window, True, 0.5 * h)
-            for i in range(n):
-                q[i, 0] += h * p[i, 0]
-                q[i, 1] += h * p[i, 1]
-            _kick(q, p, side, near_start, near, law, window, True, 0.5 * h)
-            if step % n_inner == n_inner - 1:
-                _kick(q, p, side, row_start, partners, law, window, False, 0.5 * dt)
+                _copy(q, listed)
+                fresh = False
+            inner = what == 1.0
+            starts, others = (near_start, near) if inner else (row_start, partners)
+            _kick(q, p, side, starts, others, law, window, inner, length)
         _back(q, order, positions)
         _back(p, order, momenta)
         if not alive:
-            positions[:] = np.nan
-            momenta[:] = np.nan
+            array[sample, :, :n] = np.nan

@@ -1,5 +1,7 @@
 """The torch module of the graph force."""
 
+from itertools import pairwise
+
 import torch
 from torch import nn
 
@@ -32,7 +34,7 @@ class MessageNet(nn.Module):
         self.reach = reach
         sizes = [len(_PAIRS) + _DISTANCES, *[width] * depth]
         layers = []
-        for n_in, n_out in zip(sizes, sizes[1:], strict=False):
+        for n_in, n_out in pairwise(sizes):
             layers += [nn.Linear(n_in, n_out), nn.SiLU()]
         last = nn.Linear(sizes[-1], MOMENTS * _VECTORS)
         nn.init.zeros_(last.weight)  # training starts from no message

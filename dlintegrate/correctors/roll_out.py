@@ -1,6 +1,7 @@
 """How force correctors are trained: by rolling out large steps against the reference."""
 
 import numbers
+from itertools import pairwise
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -68,7 +69,7 @@ checkpoint, resume, max_seconds :
             If they are not positive ints, not increasing, or their numbers differ.
         """
         horizons = _ints("horizons", self.horizons)
-        if any(b <= a for a, b in zip(horizons, horizons[1:], strict=False)):
+        if any(b <= a for a, b in pairwise(horizons)):
             raise ValueError(f"horizons={self.horizons!r}: expected increasing numbers of steps")
         epochs = _ints("epochs", self.epochs)
         if len(epochs) == 1:

@@ -17,11 +17,30 @@ PAIR_GUARANTEES = frozenset(
         "translation_equivariant",
         "permutation_equivariant",
         "galilean_equivariant",
-    }  # fmt: skip
+    }
 )
 
 
-class Splitting(Integrator):
+class _OfParticles(Integrator):
+    """An integrator of positions and momenta."""
+
+    def validate(self, states, name="samples"):
+        """As :meth:`Integrator.validate`; the system must consist of particles.
+
+        Raises
+        ------
+        TypeError
+            If it does not.
+        """
+        if "momentum" not in self.system.invariants:
+            raise TypeError(
+                f"{type(self).__name__} needs a system of particles, such as LennardJones2D; "
+                f"got {self.system!r}"
+            )
+        return super().validate(states, name)
+
+
+class Splitting(_OfParticles):
     """A palindrome of kicks ``p += b dt f(q)`` and drifts ``q += a dt p``.
 
     Symplectic and time-reversible; total momentum is kept to rounding, energy only
@@ -64,7 +83,7 @@ class Splitting(Integrator):
         return self.system.advance(array, self.schedule(), n_steps)
 
     def advance_tensor(self, tensor, n_steps=1):
-        """Torch twin of :meth:`advance`, on packed states; see :meth:`Integrator.advance_tensor`."""
+        """Torch twin, on packed states; see :meth:`Integrator.advance_tensor`."""
         from .._kernels.pairs_torch import advance_schedule
 
         return advance_schedule(tensor, self.schedule().tolist(), n_steps, self.system.law)
@@ -147,7 +166,7 @@ class BlanesMoanRKN4(Splitting):
     coefficients = _blanes_moan()
 
 
-class SubsteppedVerlet(Integrator):
+class SubsteppedVerlet(_OfParticles):
     """Velocity Verlet with small inner steps for close pairs (RESPA).
 
     The pair force is divided by a smooth window of the distance: what lies below it is

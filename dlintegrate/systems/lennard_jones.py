@@ -358,8 +358,9 @@ class LennardJones2D(System):
         p = array[:, 1, :-1]
         kinetic, relative = _kinetic(p, p.sum(axis=1))
         wanted = target - self._measure(array)[:, 0] - (kinetic - relative)
+        at_rest = (relative == 0) & (np.abs(wanted) <= 1e-12 * np.maximum(1.0, np.abs(target)))
         with np.errstate(invalid="ignore", divide="ignore"):
-            return np.sqrt(wanted / relative)
+            return np.where(at_rest, 1.0, np.sqrt(wanted / relative))
 
     def diagnose(self, array, before):
         """What a step may be judged by; see :meth:`System.diagnose`.
