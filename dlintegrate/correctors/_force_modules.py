@@ -1,5 +1,6 @@
 """The torch modules of the paper's three effective forces, plain and equivariant."""
 
+import itertools
 import math
 
 import torch
@@ -33,7 +34,7 @@ def perceptron(n_in, width, depth, n_out):
     """Hidden layers with SiLU, and a last layer that starts at zero: at no force."""
     sizes = [n_in, *[width] * depth]
     layers = []
-    for a, b in zip(sizes, sizes[1:], strict=False):
+    for a, b in itertools.pairwise(sizes):
         layers += [nn.Linear(a, b), nn.SiLU()]
     last = nn.Linear(sizes[-1], n_out)
     nn.init.zeros_(last.weight)

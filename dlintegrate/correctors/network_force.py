@@ -14,6 +14,11 @@ class NetworkForce(ForceCorrector):
     ``precision``, and say how one of the two forces is built.
     """
 
+    @property
+    def batch_tolerance(self):
+        """As in ForceCorrector; but in single precision the whole force rounds."""
+        return 1e-12 if self.precision == "double" else 1e-5
+
     def guarantees(self, base):
         """The symmetries of the inputs; with ``equivariant=True`` momentum and rotations too."""
         kept = {"momentum"} if self.equivariant else set()
