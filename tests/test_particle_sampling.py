@@ -368,7 +368,7 @@ def test_samples_of_several_densities_are_one_set():
 def test_heat_capacity_is_the_derivative_of_the_energy():
     system, step = LennardJones2D(16, 0.2), 0.05
     result = canonical_averages(
-        system, [0.47 - step, 0.47, 0.47 + step], n_records=1200, random_state=22
+        system, [0.47 - step, 0.47, 0.47 + step], n_records=900, random_state=22
     )
     below, middle, above = (result.isel(temperature=i) for i in range(3))
     slope = (above.potential_energy - below.potential_energy) / (2 * step) + 15 / 16
