@@ -133,7 +133,7 @@ def fields_at(u, i, q, p, side, clip):
     return np.clip(gradient, -clip, clip), sum(a * b for a, b in zip(w, p, strict=True)) / sum(w)
 
 
-def many_body_force(weights, prefix, q, p, side, radius=0.3, clip=108.35):
+def many_body_force(weights, prefix, q, p, side, radius=0.1, clip=108.35):
     """Eq. 5.11."""
     out = np.zeros_like(q)
     for i in range(len(q)):

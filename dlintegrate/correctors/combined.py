@@ -27,7 +27,7 @@ class CombinedForce(NetworkForce):
     """
 
     def __init__(
-        self, width=64, depth=2, equivariant=False, grid_radius=0.3, clip=108.35, reach=3.0,
+        self, width=64, depth=2, equivariant=False, grid_radius=0.1, clip=108.35, reach=3.0,
         training=None, precision="double",
     ):  # fmt: skip
         self.width = width
