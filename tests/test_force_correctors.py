@@ -250,6 +250,13 @@ def test_declared_guarantees_hold(cls, equivariant):
     check_integrator(step, max_examples=3)
 
 
+def test_corners_on_the_neighbours_do_not_amplify_rounding():
+    """Hexagons of radius 1 have corners within rounding of the line to the neighbour."""
+    check_integrator(
+        fitted(ManyBodyForce, grid_radius=1.0).bind(base_step(density=0.25)), max_examples=3
+    )
+
+
 @pytest.mark.parametrize("cls", PAPER)
 def test_plain_forces_keep_neither_momentum_nor_rotations(cls):
     """Which is why they declare neither."""

@@ -14,7 +14,7 @@ N_GRID = 6
 _NEAREST = 0.1
 #: The same for the gradient, in the equivariant force. Corners there lie on the line
 #: between two particles; the component across it is zero but for rounding, which the
-#: strength of the gradient multiplies. At this distance it is 50 times the clipping.
+#: strength of the gradient multiplies. At this distance it is 40 times the clipping.
 _FLOOR = 0.7
 #: Half-range, in σ, of the equivariant pair force.
 _RANGE = 2.0

@@ -1,6 +1,7 @@
 """What the effective forces of Park 2022, section 5.1.2, have in common."""
 
 import numbers
+from abc import abstractmethod
 
 import numpy as np
 
@@ -41,8 +42,9 @@ class NetworkForce(ForceCorrector):
 
         return TwoForces(self._force(law, dt), self._force(law, dt), dt)
 
+    @abstractmethod
     def _force(self, law, dt):
-        raise NotImplementedError
+        """Return the module of one of the two forces, ``force(q, p, side)``."""
 
 
 def check_positive(corrector, *names):
