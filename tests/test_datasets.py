@@ -5,13 +5,26 @@ import json
 import numpy as np
 import pytest
 
-from dlintegrate import list_pretrained, load_pretrained, sample_canonical
+from dlintegrate import (
+    HeisenbergLattice,
+    LennardJones2D,
+    VelocityVerlet,
+    list_pretrained,
+    load_pretrained,
+    sample_canonical,
+)
 from dlintegrate.datasets import describe_pretrained
 from dlintegrate.metrics import one_step_error
 
 
+NETWORKS = [name for name in list_pretrained() if "unet" in name]
+FORCES = [name for name in list_pretrained() if "unet" not in name]
+
+
 def test_an_unknown_name_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match=r"name='none': expected one of \['park-unet-L4'"):
+    with pytest.raises(
+        ValueError, match=r"name='none': expected one of \['lennard-jones-graph', 'park-unet-L4'"
+    ):
         load_pretrained("none")
 
 
@@ -19,14 +32,15 @@ def test_an_unknown_name_is_refused_with_the_known_ones():
 def test_card_says_where_the_weights_come_from(name):
     card = describe_pretrained(name)
     provenance = card["provenance"]
-    assert provenance["command"].startswith("python benchmarks/train_unet.py --size ")
+    script = "train_unet.py --size " if name in NETWORKS else "train_graph.py "
+    assert provenance["command"].startswith(f"python benchmarks/{script}")
     assert {"date", "cpu", "duration_seconds", "versions", "seeds"} <= set(provenance)
     assert {"system", "training_set", "lattice", "temperatures", "one_step_error"} <= set(card)
     assert "/work" not in json.dumps(card)
     assert "/tmp" not in json.dumps(card)
 
 
-@pytest.mark.parametrize("name", list_pretrained())
+@pytest.mark.parametrize("name", NETWORKS)
 def test_error_is_that_of_the_card_and_below_the_base(name):
     integrator, card = load_pretrained(name), describe_pretrained(name)
     for temperature, told in card["one_step_error"].items():
@@ -36,10 +50,49 @@ def test_error_is_that_of_the_card_and_below_the_base(name):
         assert error < 0.9 * one_step_error(integrator.base, samples)
 
 
-@pytest.mark.parametrize("name", list_pretrained())
+@pytest.mark.parametrize("name", NETWORKS)
 def test_trajectory_stays_healthy(name):
     integrator = load_pretrained(name)
     samples = sample_canonical(integrator.system, 1.0, 2, random_state=5)
     trajectory = integrator.simulate(samples, 3.0, save_every=10)
     assert (trajectory.status == 0).all()
     assert np.abs(np.linalg.norm(trajectory.spin, axis=-1) - 1).max() < 1e-12
+
+
+@pytest.mark.parametrize("name", FORCES)
+@pytest.mark.parametrize("density, temperature", [(0.1, 0.27), (0.38, 0.71)])
+def test_force_is_as_good_as_its_card_says_and_better_than_a_tenth_of_the_step(
+    name, density, temperature
+):
+    integrator, card = load_pretrained(name), describe_pretrained(name)
+    system = LennardJones2D(16, density)
+    samples = sample_canonical(system, temperature, 64, random_state=5)
+    error = one_step_error(integrator, samples)
+    told = card["one_step_error"][f"density {density}, T {temperature}"]["corrected"]
+    assert error < 2 * told  # a mean square with rare large terms
+    verlet = VelocityVerlet(system, integrator.dt / 10)
+    reference = integrator.reference
+    n = round(integrator.dt / reference.dt)
+    expected, fine = reference.step(samples, n), verlet.step(samples, 10)
+    assert error < np.sqrt(((fine - expected) ** 2).sum(("variable", "component")).mean())
+
+
+@pytest.mark.parametrize("name", FORCES)
+@pytest.mark.parametrize("n_particles", [16, 48])
+def test_force_keeps_energy_and_momentum_for_any_number_of_particles(name, n_particles):
+    integrator = load_pretrained(name)
+    system = LennardJones2D(n_particles, 0.3)
+    trajectory = integrator.simulate(
+        sample_canonical(system, 0.6, 4, random_state=6, n_sweeps=1000), 5.0
+    )
+    assert (trajectory.status != 2).all()
+    energy = trajectory.energy.values / n_particles
+    assert np.abs(energy - energy[:, :1]).max() < 1e-12
+    assert np.abs(trajectory.momentum).max() < 1e-12
+    assert trajectory.fallback_fraction.max() <= 0.05
+    assert trajectory.fallback_fraction[:, -1].mean() <= 0.01
+
+
+def test_weights_serve_the_systems_that_they_were_made_for():
+    kinds = {name: type(load_pretrained(name).system) for name in list_pretrained()}
+    assert set(kinds.values()) == {HeisenbergLattice, LennardJones2D}
