@@ -16,7 +16,6 @@ from dlintegrate import (
 from dlintegrate.datasets import describe_pretrained
 from dlintegrate.metrics import one_step_error
 
-
 NETWORKS = [name for name in list_pretrained() if "unet" in name]
 FORCES = [name for name in list_pretrained() if "unet" not in name]
 
