@@ -79,7 +79,7 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "copyfile_regex": r".*\.rst",
     "matplotlib_animations": False,
-    "image_scrapers": ("matplotlib",),
+    "image_scrapers": ("gallery_animations.save_animations", "matplotlib"),
     "doc_module": ("dlintegrate",),
     "reference_url": {"dlintegrate": None},
     "backreferences_dir": "gallery/backreferences",

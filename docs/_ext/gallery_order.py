@@ -5,6 +5,9 @@ _ORDER = (
     "plot_corrected_integrator.py",
     "plot_park_figures.py",
     "plot_learned_composition.py",
+    "plot_lj_phases.py",
+    "plot_lj_stability.py",
+    "plot_lj_transfer.py",
     "plot_grid_search.py",
     "plot_streaming.py",
 )
