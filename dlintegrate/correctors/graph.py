@@ -15,6 +15,11 @@ _SPLITTING = (
 )  # fmt: skip
 
 
+#: Pairs this much further apart than the cut-off, in σ, may come within it during a step.
+_MARGIN = 0.5
+_PAIRS_PER_PASS = 500_000
+
+
 class GraphForce(ForceCorrector):
     """Message passing between pairs: the forces of many bodies over a large step.
 
@@ -35,10 +40,13 @@ class GraphForce(ForceCorrector):
     Parameters
     ----------
     n_rounds : int, default 3
-        At least 2.
+        With 1 there is no mean field: a superposition of pairs, the null model.
     pair_substeps : int, default 4
         Substeps (of four force evaluations each) of a mechanical message; 0 makes
         all messages learned.
+    n_moments : {1, 2, 3}, default 3
+        Moments of the mean field that a pair takes into account: how its variation in
+        time is resolved.
     width, depth : int, default 32 and 2
         Hidden layers of the learned messages; a width of 0 leaves them out.
     reach : float, default 2.5
@@ -54,11 +62,12 @@ class GraphForce(ForceCorrector):
     """
 
     def __init__(
-        self, n_rounds=3, pair_substeps=4, width=32, depth=2, reach=2.5, training=None,
+        self, n_rounds=3, pair_substeps=4, n_moments=3, width=32, depth=2, reach=2.5, training=None,
         precision="double",
     ):  # fmt: skip
         self.n_rounds = n_rounds
         self.pair_substeps = pair_substeps
+        self.n_moments = n_moments
         self.width = width
         self.depth = depth
         self.reach = reach
@@ -76,10 +85,14 @@ class GraphForce(ForceCorrector):
 
     def _check_parameters(self):
         super()._check_parameters()
-        for name, least in (("n_rounds", 2), ("pair_substeps", 0), ("width", 0), ("depth", 1)):
+        for name, least in (
+            ("n_rounds", 1), ("pair_substeps", 0), ("n_moments", 1), ("width", 0), ("depth", 1)
+        ):  # fmt: skip
             value = getattr(self, name)
             if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
                 raise ValueError(f"{name}={value!r}: expected an int of at least {least}")
+        if self.n_moments > pair_messages.MOMENTS:
+            raise ValueError(f"n_moments={self.n_moments!r}: expected 1, 2 or 3")
         if self.pair_substeps == 0 and self.width == 0:
             raise ValueError("pair_substeps=0 and width=0: no messages are left; set one of them")
         if not isinstance(self.reach, numbers.Real) or not 0 < self.reach < np.inf:
@@ -90,8 +103,9 @@ class GraphForce(ForceCorrector):
 
         sigma = (law[0] / law[1]) ** (1 / 6)
         return GraphStep(
-            law, dt, self._rows(dt), self.n_rounds, self.width, self.depth, self.reach * sigma
-        )
+            law, dt, self._rows(dt), self.n_rounds, self.n_moments, self.width, self.depth,
+            self.reach * sigma,
+        )  # fmt: skip
 
     def _rows(self, dt):
         if self.pair_substeps == 0:
@@ -109,14 +123,22 @@ class GraphForce(ForceCorrector):
         if self.pair_substeps == 0 or device.type != "cpu":
             return super().step(system, array, dt)
         module = self._module(system, dt, device)
-        pairs = self._pairs(system, array)
+        n = max(1, _PAIRS_PER_PASS // array.shape[2] ** 2)
+        parts = [
+            self._step(module, system, array[start : start + n], dt)
+            for start in range(0, len(array), n)
+        ]
+        return np.concatenate(parts)
+
+    def _step(self, module, system, array, dt):
         n_samples, _, n_rows, _ = array.shape
+        first, second, d, v = self._pairs(system, array)
         node = np.empty((n_samples * (n_rows - 1), 2 * pair_messages.MOMENTS))
-        own = np.empty((len(pairs[0]), 2 * pair_messages.MOMENTS))
-        first, second, d, v = pairs
+        own = np.empty((len(first), 2 * pair_messages.MOMENTS))
         pair_messages.exchange(
-            d, v, first, second, self._rows(dt), system.law, dt, self.n_rounds, node, own
-        )
+            d, v, first, second, self._rows(dt), system.law, dt, self.n_rounds, self.n_moments,
+            node, own,
+        )  # fmt: skip
         if len(module.nets):
             node = self._learned(module, d, v, own, node, first, second)
         node = node.reshape(n_samples, n_rows - 1, pair_messages.MOMENTS, 2)
@@ -126,14 +148,16 @@ class GraphForce(ForceCorrector):
         return out
 
     def _pairs(self, system, array):
-        """All interacting pairs of a packed array."""
+        """All interacting pairs of a packed array, and those that soon may."""
+        array = np.ascontiguousarray(array)
+        reach = np.inf if system.cutoff is None else system.cutoff + _MARGIN * system.sigma
+        if system.uses_list(array) and (array[:, 0, -1, 0] >= 3 * reach).all():
+            return pair_messages.list_large(array, reach)
         n_samples, _, n_rows, _ = array.shape
-        n = n_rows - 1
-        reach = np.inf if system.cutoff is None else system.cutoff + 0.5 * system.sigma
-        capacity = n_samples * n * (n - 1) // 2
+        capacity = n_samples * (n_rows - 1) * (n_rows - 2) // 2
         first, second = np.empty(capacity, np.int64), np.empty(capacity, np.int64)
         d, v = np.empty((capacity, 2)), np.empty((capacity, 2))
-        count = pair_messages.list_small(np.ascontiguousarray(array), reach**2, first, second, d, v)
+        count = pair_messages.list_small(array, reach**2, first, second, d, v)
         return first[:count], second[:count], d[:count], v[:count]
 
     def _learned(self, module, d, v, own, node, first, second):
