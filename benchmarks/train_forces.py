@@ -6,7 +6,8 @@ Full size on one GPU (the paper's 1.2 million samples; half a day for all six)::
         --width 128 --depth 3 --batch-size 2048 --device cuda --checkpoint forces
 
 Killed at any moment, the same command goes on from its last epoch; what is finished is not
-done again (``--restart`` forgets both). ``--quick`` shows in a minute that it works.
+done again (``--restart`` forgets both). With one more of the ``--horizons`` and the same
+minutes for each, training goes on from there. ``--quick`` shows in a minute that it works.
 """
 
 import argparse
@@ -61,6 +62,7 @@ def arguments():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, help="threads of sampling and labels")
     parser.add_argument("--checkpoint", default="forces", help="folder of what is not finished")
+    parser.add_argument("--record", default="forces", help="name of the file of results")
     parser.add_argument("--restart", action="store_true", help="ignore that folder")
     parser.add_argument("--quick", action="store_true", help="a minute's work, nothing is recorded")
     options = parser.parse_args()
@@ -186,7 +188,7 @@ def main():
             "one_step": one_step(rival, test, n), "alone": long_run(rival, run, n)
         }  # fmt: skip
     if not options.quick:
-        common.record("forces", results, started, seeds=options.seed)
+        common.record(options.record, results, started, seeds=options.seed)
 
 
 if __name__ == "__main__":
