@@ -8,25 +8,41 @@ from sklearn.utils import estimator_checks as checks
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from dlintegrate import (
+    PEFRL,
     BlanesMoan4,
+    BlanesMoanRKN4,
+    CombinedForce,
     CorrectedIntegrator,
     ElementaryDifferentialResidue,
+    Fallback,
+    GraphForce,
     HeisenbergLattice,
     ImplicitMidpoint,
     LearnedComposition,
+    LennardJones2D,
+    ManyBodyForce,
+    PairwiseForce,
+    RollOut,
     SublatticeComposition,
+    SubsteppedVerlet,
     SuzukiTrotter2,
     SuzukiTrotter4,
     UNetResidue,
+    VelocityVerlet,
 )
 
 SYSTEM = HeisenbergLattice(shape=4)
 BASE = SuzukiTrotter2(SYSTEM, 0.1)
+FLUID = LennardJones2D(4)
+VERLET = VelocityVerlet(FLUID, 0.1)
 EVERYTHING = [
     SYSTEM, BASE, SuzukiTrotter4(SYSTEM, 0.1), BlanesMoan4(SYSTEM, 0.1),
     ImplicitMidpoint(SYSTEM, 0.1), SublatticeComposition(SYSTEM, 0.1, [0.5, 1.0, 0.5]),
     ElementaryDifferentialResidue(), LearnedComposition(), UNetResidue(),
     CorrectedIntegrator(BASE, LearnedComposition()),
+    FLUID, VERLET, PEFRL(FLUID, 0.1), BlanesMoanRKN4(FLUID, 0.1), SubsteppedVerlet(FLUID, 0.1),
+    RollOut(), Fallback(), PairwiseForce(), ManyBodyForce(), CombinedForce(), GraphForce(),
+    CorrectedIntegrator(VERLET, GraphForce(training=RollOut()), fallback=Fallback()),
 ]  # fmt: skip
 WITHOUT_DATA = [
     checks.check_estimator_cloneable,

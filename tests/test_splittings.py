@@ -89,7 +89,7 @@ def test_free_particles_fly_straight():
 
 
 @pytest.mark.parametrize("cutoff", [None, 2.0])
-@pytest.mark.parametrize("integrator", [VelocityVerlet, PEFRL, BlanesMoanRKN4])
+@pytest.mark.parametrize("integrator", ALL)
 def test_the_torch_twin_agrees(integrator, cutoff):
     system = LennardJones2D(9, 0.2, cutoff=cutoff)
     step = integrator(system, 0.01)

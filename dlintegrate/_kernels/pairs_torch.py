@@ -22,7 +22,7 @@ def differences(q, side):
     return d - side * torch.round(d / side)
 
 
-def forces(q, side, law):
+def forces(q, side, law, share=None):
     """Forces of all particles; see :func:`~dlintegrate._kernels.pairs.force_law`.
 
     Parameters
@@ -30,6 +30,8 @@ def forces(q, side, law):
     q : torch.Tensor, shape (n_samples, n_particles, 2)
     side : torch.Tensor, shape (n_samples,)
     law : tuple
+    share : callable, optional
+        Factor of each pair's force, from r².
 
     Returns
     -------
@@ -44,6 +46,8 @@ def forces(q, side, law):
     g = (12.0 * a * i3 - 6.0 * b) * i3 * inverse + 2.0 * c1
     if math.isfinite(cutoff2):
         g = torch.where(r2 < cutoff2, g, torch.zeros_like(g))
+    if share is not None:
+        g = g * share(r2)
     return (g[..., None] * d).sum(2)
 
 
@@ -87,6 +91,29 @@ def advance_schedule(tensor, rows, n_steps, law):
             if force is None:
                 force = forces(q, side, law)
             p = p + length * force
+    return repack(q, p, tensor)
+
+
+def advance_respa(tensor, dt, n_inner, n_steps, law, window):
+    """Outer and inner steps; see :func:`~dlintegrate._kernels.respa.advance_respa`."""
+    q, p, side = tensor[:, 0, :-1], tensor[:, 1, :-1], tensor[:, 0, -1, 0]
+    inner2, outer2 = window[0] ** 2, window[1] ** 2
+
+    def inner(r2):
+        t = ((r2 - inner2) / (outer2 - inner2)).clamp(0.0, 1.0)
+        return 1.0 - t * t * (3.0 - 2.0 * t)
+
+    def outer(r2):
+        return 1.0 - inner(r2)
+
+    h = dt / n_inner
+    for _ in range(n_steps):
+        p = p + 0.5 * dt * forces(q, side, law, outer)
+        for _ in range(n_inner):
+            p = p + 0.5 * h * forces(q, side, law, inner)
+            q = q + h * p
+            p = p + 0.5 * h * forces(q, side, law, inner)
+        p = p + 0.5 * dt * forces(q, side, law, outer)
     return repack(q, p, tensor)
 
 

@@ -204,14 +204,18 @@ class SubsteppedVerlet(_OfParticles):
         n_inner, window = self._checked()
         system = self.system
         result = np.array(array, dtype=np.float64, order="C")
-        cutoff = np.inf if system.cutoff is None else system.cutoff
-        if cutoff < window[1]:
-            raise ValueError(f"window={self.window!r} reaches beyond cutoff={system.cutoff}")
         advance_respa(
             result, self.checked_dt(), n_inner, n_steps, system.law, window,
             system.uses_list(result),
         )  # fmt: skip
         return result
+
+    def advance_tensor(self, tensor, n_steps=1):
+        """Torch twin, on packed states; see :meth:`Integrator.advance_tensor`."""
+        from .._kernels.pairs_torch import advance_respa
+
+        n_inner, window = self._checked()
+        return advance_respa(tensor, self.checked_dt(), n_inner, n_steps, self.system.law, window)
 
     def _checked(self):
         if not isinstance(self.n_inner, int | np.integer) or self.n_inner < 1:
@@ -222,4 +226,7 @@ class SubsteppedVerlet(_OfParticles):
             inner, outer = np.nan, np.nan
         if not 0 < inner < outer < np.inf:
             raise ValueError(f"window={self.window!r}: expected two increasing distances")
+        cutoff = self.system.cutoff
+        if cutoff is not None and cutoff < outer:
+            raise ValueError(f"window={self.window!r} reaches beyond cutoff={cutoff}")
         return int(self.n_inner), (inner, outer)
