@@ -62,7 +62,7 @@ numpydoc_validation_checks = {
 numpydoc_validation_overrides = {
     "PR01": [r"\A\s*[^\n]+\s*\Z", r"(?i:\b(see|as|inverse of|torch twin of) (the )?:)\w+:`"],
 }
-numpydoc_validation_exclude = {r"\.__\w+__$", r"ThresholdTime"}
+numpydoc_validation_exclude = {r"\.__\w+__$", r"ThresholdTime|DiffusionCoefficient"}
 
 sphinx_gallery_conf = {
     "examples_dirs": str(HERE.parent / "examples"),

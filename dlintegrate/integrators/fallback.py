@@ -44,6 +44,10 @@ class Fallback(BaseEstimator):
     def small_steps(self, base):
         """The integrator of the small steps, and how many make one step of ``base``.
 
+        Parameters
+        ----------
+        base : Integrator
+
         Raises
         ------
         ValueError
@@ -63,6 +67,10 @@ class Fallback(BaseEstimator):
 
     def checked_bounds(self, system):
         """The bounds as a dict, complete and in order.
+
+        Parameters
+        ----------
+        system : System
 
         Raises
         ------

@@ -97,10 +97,12 @@ def sample_park_states(
     densities, temperatures : sequence of floats
         By default the 5 and 12 of the table; any others may be given.
     n_particles : int, default 16
-    n_sweeps, start, n_jobs, progress
+    n_sweeps, start
         As for :func:`sample_canonical`.
     random_state : int, SeedSequence, Generator, RandomState or None
         Seed; each density has a child of it.
+    n_jobs, progress
+        As for :func:`sample_canonical`.
 
     Returns
     -------

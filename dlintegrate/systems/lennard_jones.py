@@ -305,6 +305,14 @@ class LennardJones2D(System):
         """``2 K / (2 (n - 1))`` with the kinetic energy K about the centre of mass.
 
         The total momentum is conserved, which leaves ``2 (n - 1)`` degrees of freedom.
+
+        Parameters
+        ----------
+        states : xarray.DataArray or array-like, shape (n_samples, 2, n_particles, 2)
+
+        Returns
+        -------
+        ndarray, shape (n_samples,)
         """
         return self.observables(self.validate(states))["kinetic_temperature"][1]
 
@@ -393,6 +401,14 @@ class LennardJones2D(System):
 
         A sample that explodes stays finite (Park 2022, section 5.2.1), so both bounds
         matter.
+
+        Parameters
+        ----------
+        array : ndarray, shape (n_samples, 2, n_particles + 1, 2)
+
+        Returns
+        -------
+        ndarray of bool, shape (n_samples,)
         """
         finite = np.isfinite(array.reshape(len(array), -1)).all(axis=1)
         result = finite.copy()
