@@ -73,5 +73,5 @@ plt.show()
 
 # %%
 # The correction does what it is for: a step ten times that of a careful velocity Verlet, not less
-# accurate, with the energy exact. And yet **the classical method wins**: Blanes and Moan's
-# splitting at 0.025 is more accurate and as stable, for a small part of the time.
+# accurate, with the energy kept to rounding. And yet **the classical method wins**: Blanes and
+# Moan's splitting at 0.025 is more accurate and as stable, for a small part of the time.

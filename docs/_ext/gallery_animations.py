@@ -18,4 +18,5 @@ def save_animations(block, block_vars, gallery_conf):
             animation.save(path, writer="pillow", dpi=80)
             plt.close(animation._fig)
             paths.append(path)
-    return figure_rst(paths, gallery_conf["src_dir"]) if paths else ""
+    title = "Animation of the example"
+    return figure_rst(paths, gallery_conf["src_dir"], title) if paths else ""
