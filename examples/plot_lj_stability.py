@@ -25,7 +25,7 @@ from dlintegrate.metrics import (
 from dlintegrate.plotting import plot_distance, plot_drift, plot_unstable_count
 
 corrected = load_pretrained("lennard-jones-graph")
-system, temperatures, t_max = corrected.system, [0.27, 0.47, 0.71], 40.0
+system, temperatures, t_max = corrected.system, [0.27, 0.47, 0.71], 30.0
 samples = sample_park_states(4, temperatures=temperatures, random_state=5)  # at each density
 integrators = {
     f"velocity Verlet, {dt}": VelocityVerlet(system, dt) for dt in (0.1, 0.05, 0.025, 0.01)
