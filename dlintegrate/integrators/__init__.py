@@ -10,6 +10,7 @@ from .composition import (
 )
 from .corrected import CorrectedIntegrator
 from .fallback import Fallback
+from .llg import DampedMidpoint, LandauLifshitzGilbert, SemiImplicitB
 from .midpoint import ImplicitMidpoint
 from .step_size import suggest_dt
 from .trajectory_file import open_trajectory
@@ -21,9 +22,12 @@ __all__ = [
     "BlanesMoan6",
     "BlanesMoanRKN4",
     "CorrectedIntegrator",
+    "DampedMidpoint",
     "Fallback",
     "ImplicitMidpoint",
     "Integrator",
+    "LandauLifshitzGilbert",
+    "SemiImplicitB",
     "SublatticeComposition",
     "SubsteppedVerlet",
     "SuzukiTrotter2",

@@ -11,6 +11,12 @@ from .phase_space import phase_space_distance
 from .scorers import get_scorer, get_scorer_names, make_scorer, register
 from .stability import fallback_fraction, unstable_count
 from .structure import equipartition, radial_distribution
+from .textures import (
+    ordering_weight,
+    structure_factor,
+    topological_charge,
+    topological_density,
+)
 from .transport import (
     DiffusionCoefficient,
     diffusion_coefficient,
@@ -35,11 +41,15 @@ __all__ = [
     "mean_square_displacement",
     "momentum_drift",
     "one_step_error",
+    "ordering_weight",
     "phase_space_distance",
     "radial_distribution",
     "reference_integrator",
     "spin_correlation",
+    "structure_factor",
     "threshold_time",
+    "topological_charge",
+    "topological_density",
     "unstable_count",
     "velocity_autocorrelation",
 ]

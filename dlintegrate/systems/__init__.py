@@ -1,7 +1,21 @@
 """What is simulated: energies, fields and forces, invariants and symmetries."""
 
 from .base import System
+from .electrons import ElectronSolver, ExactDiagonalization, KernelPolynomial
 from .heisenberg import HeisenbergLattice
 from .lennard_jones import LennardJones2D
+from .sd_model import TriangularSDModel
+from .textures import ferromagnet, helix, skyrmion_lattice
 
-__all__ = ["HeisenbergLattice", "LennardJones2D", "System"]
+__all__ = [
+    "ElectronSolver",
+    "ExactDiagonalization",
+    "HeisenbergLattice",
+    "KernelPolynomial",
+    "LennardJones2D",
+    "System",
+    "TriangularSDModel",
+    "ferromagnet",
+    "helix",
+    "skyrmion_lattice",
+]

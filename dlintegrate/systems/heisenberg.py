@@ -175,10 +175,14 @@ class HeisenbergLattice(System):
         -------
         like ``states``
         """
-        array = self.validate(states)
+        return self.wrap(self.field_of(self.validate(states)), states)
+
+    def field_of(self, array):
+        """As :meth:`local_field`, of a validated array."""
+        array = np.ascontiguousarray(array)
         out = np.empty_like(array)
         kernels.local_field(self._cubic(array), self.coupling, self.bias, self._cubic(out))
-        return self.wrap(out, states)
+        return out
 
     def energy(self, states):
         """Total energy H of each sample, in units of J.

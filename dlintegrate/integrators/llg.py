@@ -1,0 +1,203 @@
+"""Landau-Lifshitz-Gilbert dynamics of any system of spins that has a local field."""
+
+import hashlib
+import numbers
+
+import numpy as np
+
+from .base import Integrator
+
+
+class LandauLifshitzGilbert(Integrator):
+    """Base of the steps of ``dS/dt = S × (h - α S × h + η)``.
+
+    The noise has ``<η_a η_b> = 2 α T δ_ab δ(t - t')``, the strength for which spins come to
+    equilibrium at T. It is a function of the state and of ``random_state`` alone: a
+    step is repeatable, does not depend on the batch, and resumes bit for bit.
+    """
+
+    @property
+    def guarantees(self):
+        """Norm; symmetries of the system, where no noise breaks them."""
+        kept = {"norm"}
+        if self._checked()[1] == 0:
+            kept |= {f"{s}_equivariant" for s in ("rotation", "translation")
+                     if s in self.system.symmetries}  # fmt: skip
+        return frozenset(kept)
+
+    def validate(self, states, name="samples"):
+        """As :meth:`Integrator.validate`; the system must have spins in a local field.
+
+        Raises
+        ------
+        TypeError
+            If it has not.
+        """
+        if not hasattr(self.system, "field_of"):
+            raise TypeError(
+                f"{type(self).__name__} needs spins in a local field, such as HeisenbergLattice or "
+                f"TriangularSDModel; got {self.system!r}"
+            )
+        return super().validate(states, name)
+
+    def _checked(self):
+        """Damping and temperature."""
+        for name in ("damping", "temperature"):
+            value = getattr(self, name)
+            if not isinstance(value, numbers.Real) or not 0 <= value < np.inf:
+                raise ValueError(f"{name}={value!r}: expected a number, 0 or more")
+        if self.temperature > 0 and self.damping == 0:
+            raise ValueError(
+                f"temperature={self.temperature!r} with damping=0: without damping there is no "
+                "noise; set damping, or temperature=0"
+            )
+        return float(self.damping), float(self.temperature)
+
+    def _impulse(self, array):
+        """Half the time integral of the noise over a step, like ``array``."""
+        damping, temperature = self._checked()
+        if temperature == 0:
+            return 0.0
+        seed = 0 if self.random_state is None else int(self.random_state)
+        kicks = np.empty_like(array)
+        for sample, kick in zip(array, kicks, strict=True):
+            digest = hashlib.blake2b(sample.tobytes(), digest_size=16).digest()
+            key = np.random.SeedSequence([seed, int.from_bytes(digest, "little")])
+            kick[:] = np.random.Generator(np.random.Philox(key)).normal(size=sample.shape)
+        return 0.5 * np.sqrt(2 * damping * temperature * abs(self.checked_dt())) * kicks
+
+
+class SemiImplicitB(LandauLifshitzGilbert):
+    """The semi-implicit scheme B of Mentink et al. (J. Phys.: Condens. Matter 22, 176001, 2010).
+
+    Two rotations, each with the implicit midpoint in the spin itself and an explicit
+    field: the second one with the field halfway to where the first one leads. Second order,
+    norm exact, two fields per step.
+
+    Parameters
+    ----------
+    system : HeisenbergLattice, TriangularSDModel or other with ``field_of``
+    dt : float
+    damping : float, default 0.0
+        α.
+    temperature : float, default 0.0
+        T of the spins, k_B = 1.
+    drop_longitudinal : bool, default False
+        Remove the part of the field along the spin before the step. It exerts no
+        torque, but in a rotation of finite angle it does harm: without it the error is
+        smaller by far where the field is mostly parallel, and larger steps are stable.
+    random_state : int, optional
+        Of the noise.
+
+    Examples
+    --------
+    >>> from dlintegrate import HeisenbergLattice, SemiImplicitB
+    >>> lattice = HeisenbergLattice(shape=(8, 8))
+    >>> relax = SemiImplicitB(lattice, dt=0.05, damping=0.5)
+    >>> run = relax.simulate(lattice.random_states(1, random_state=0), t_max=5.0, save_every=20)
+    >>> bool((run.energy.diff("time") < 0).all())
+    True
+    """
+
+    def __init__(
+        self, system, dt, damping=0.0, temperature=0.0, drop_longitudinal=False, random_state=None
+    ):
+        self.system = system
+        self.dt = dt
+        self.damping = damping
+        self.temperature = temperature
+        self.drop_longitudinal = drop_longitudinal
+        self.random_state = random_state
+
+    def advance(self, array, n_steps):
+        """Predictor and corrector; see :meth:`Integrator.advance`."""
+        system = self.system.matching(array)
+        array = np.array(array)
+        for _ in range(n_steps):
+            noise = self._impulse(array)
+            predicted = _turn(array, self._half_angle(system, array, array, noise))
+            middle = 0.5 * (array + predicted)
+            direction = middle / np.linalg.norm(middle, axis=-1, keepdims=True)
+            # the damping sees the midpoint itself: with the spin, the order drops to one
+            array = _turn(array, self._half_angle(system, direction, middle, noise))
+        return array
+
+    def _half_angle(self, system, direction, spin, noise):
+        """Half of the rotation vector of a step."""
+        field = system.field_of(direction)
+        if self.drop_longitudinal:
+            field = field - (field * direction).sum(-1, keepdims=True) * direction
+        damped = field - self._checked()[0] * np.cross(spin, field)
+        return 0.5 * self.checked_dt() * damped + noise
+
+
+class DampedMidpoint(LandauLifshitzGilbert):
+    """Spherical midpoint rule with damping, by fixed-point iteration.
+
+    ``S' = S + dt m × (h(m) - α m × h(m))`` with ``m = (S + S')/|S + S'|``. Second order; without
+    damping it is the symplectic rule of :class:`ImplicitMidpoint`, for any system.
+    Each iteration costs a field.
+
+    Parameters
+    ----------
+    system, dt, damping, temperature, random_state
+        As for :class:`SemiImplicitB`.
+    tol : float, default 1e-13
+        Largest change of a spin in the last iteration.
+    max_iterations : int, default 100
+        A sample that has not converged by then fails.
+    """
+
+    def __init__(
+        self, system, dt, damping=0.0, temperature=0.0, tol=1e-13, max_iterations=100,
+        random_state=None,
+    ):  # fmt: skip
+        self.system = system
+        self.dt = dt
+        self.damping = damping
+        self.temperature = temperature
+        self.tol = tol
+        self.max_iterations = max_iterations
+        self.random_state = random_state
+
+    @property
+    def guarantees(self):
+        """Without damping and noise also magnetisation, time reversal, symplecticity."""
+        kept = set(super().guarantees)
+        if self.damping == 0:
+            kept |= {"time_reversible", "symplectic", "volume_preserving"}
+            kept |= {"magnetization"} & self.system.invariants
+        return frozenset(kept)
+
+    def advance(self, array, n_steps):
+        """Iterate each step to its fixed point; see :meth:`Integrator.advance`."""
+        damping, _ = self._checked()
+        dt, system = self.checked_dt(), self.system.matching(array)
+        array = np.array(array)
+        for _ in range(n_steps):
+            noise = np.broadcast_to(self._impulse(array), array.shape)
+            after = array.copy()
+            left = np.arange(len(array))  # a sample that has converged stays as it is
+            for _ in range(self.max_iterations):
+                start = array[left]
+                middle = start + after[left]
+                middle /= np.linalg.norm(middle, axis=-1, keepdims=True)
+                field = system.field_of(middle)
+                turn = 0.5 * dt * (field - damping * np.cross(middle, field)) + noise[left]
+                new = start + 2.0 * np.cross(middle, turn)
+                change = np.abs(new - after[left]).reshape(len(left), -1).max(axis=1)
+                after[left] = new
+                left = left[~(change <= self.tol)]
+                if len(left) == 0:
+                    break
+            after /= np.linalg.norm(after, axis=-1, keepdims=True)  # off by tol at most
+            after[left] = np.nan
+            array = after
+        return array
+
+
+def _turn(spins, half):
+    """Solve ``S' = S + (S + S') × w``: the Cayley rotation with ``w = half``."""
+    along = (half * spins).sum(-1, keepdims=True)
+    square = (half * half).sum(-1, keepdims=True)
+    return ((1 - square) * spins + 2 * np.cross(spins, half) + 2 * along * half) / (1 + square)
