@@ -11,7 +11,7 @@ import numpy as np
 from .jit import kernel
 
 #: Sites that are probed together. Each has two lanes: first all that start with ↑, then ↓.
-SITES = 32
+SITES = 16
 LANES = 2 * SITES
 IM, DOWN, DOWN_IM, ROW = LANES, 2 * LANES, 3 * LANES, 4 * LANES
 
