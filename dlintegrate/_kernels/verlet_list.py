@@ -24,7 +24,8 @@ def _sort(positions, side, width, order, cell_start):
     for i in range(n):
         cx = int((positions[i, 0] / side - np.floor(positions[i, 0] / side)) * m)
         cy = int((positions[i, 1] / side - np.floor(positions[i, 1] / side)) * m)
-        cells[i] = min(cx, m - 1) * m + min(cy, m - 1)
+        # NaN converts to any int; the cell must exist all the same
+        cells[i] = max(0, min(cx, m - 1)) * m + max(0, min(cy, m - 1))
         cell_start[cells[i] + 1] += 1
     for c in range(m * m):
         cell_start[c + 1] += cell_start[c]
