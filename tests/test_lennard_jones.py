@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlintegrate import LennardJones2D
-from dlintegrate._kernels import pairs_torch
+from dlintegrate._kernels import pairs, pairs_torch
 
 DIMS = ("sample", "variable", "particle", "component")
 
@@ -129,9 +129,9 @@ class TestForces:
         system = LennardJones2D(n, density, cutoff=2.0)
         packed = system.validate(system.random_states(1, seed))
         packed[:, 0, :-1] += 3.7 * packed[0, 0, -1, 0]  # positions need not lie in the box
-        assert system.uses_list(packed)
+        assert system.uses_list(packed).all()
         all_pairs = LennardJones2D(n, density, cutoff=2.0)
-        all_pairs.uses_list = lambda array: False
+        all_pairs.uses_list = lambda array: np.zeros(len(array), dtype=bool)
         np.testing.assert_allclose(
             system.forces_of(packed), all_pairs.forces_of(packed), rtol=1e-9, atol=1e-9
         )
@@ -155,6 +155,43 @@ class TestForces:
         np.testing.assert_allclose(energy.detach(), system._measure(packed)[:, 0], rtol=1e-12)
         (gradient,) = torch.autograd.grad(energy.sum(), q)
         np.testing.assert_allclose(-gradient, forces.detach(), rtol=1e-9, atol=1e-11)
+
+
+class TestLists:
+    def test_leave_a_broken_sample_to_itself(self):
+        system = LennardJones2D(300, 0.5, cutoff=2.0)
+        packed = system.validate(system.random_states(3, 0))
+        packed[1, 0, 5] = np.nan
+        forces = system.forces_of(packed)
+        assert np.isnan(forces[1]).all() and np.isfinite(forces[[0, 2]]).all()
+        after = system.advance(packed, np.array([[1, 0.001], [0, 0.002], [1, 0.001]]), 50)
+        assert system.healthy(after).tolist() == [True, False, True]
+
+    def test_are_used_by_each_sample_as_if_alone(self):
+        # one box is too small for lists, the others are not
+        system = LennardJones2D(300, 0.8, cutoff=6.0)
+        states = system.random_states(3, 1)
+        packed = system.validate(labelled(states, [22.0, 19.4, 22.0]))
+        assert system.uses_list(packed).tolist() == [True, False, True]
+        schedule = np.array([[1, 0.001], [0, 0.002], [1, 0.001]])
+        together = system.advance(packed, schedule, 5)
+        alone = np.concatenate([system.advance(p[None], schedule, 5) for p in packed])
+        np.testing.assert_array_equal(together, alone)
+        np.testing.assert_array_equal(
+            system._measure(packed), np.concatenate([system._measure(p[None]) for p in packed])
+        )
+
+    def test_count_each_pair_once_in_the_smallest_box_that_takes_them(self):
+        cutoff = 1.2571018905532245  # whose cells round badly
+        system = LennardJones2D(210, cutoff=cutoff)
+        states = LennardJones2D(210, 10.0).random_states(1, 2)
+        side = 3 * 1.12 * cutoff
+        states[:, 0] *= side / LennardJones2D(210, 10.0).box_length
+        for stretch in (1.0, 1 + 1e-8, 1.01):
+            packed = system.pack(states, {"box_length": [side * stretch]})
+            expected = np.empty((1, 3))
+            pairs.measure_small(packed, system.law, expected)
+            np.testing.assert_allclose(system._measure(packed), expected, rtol=1e-9)
 
 
 class TestObservables:
@@ -207,7 +244,7 @@ class TestObservables:
         after = before.copy()
         after[0, 0, 1, 0] = 0.9  # 16 ε of potential energy from nowhere
         projected = system.project(after, before, {"energy"}, 0.1)
-        assert np.isnan(projected[0]).all() and np.isfinite(projected[1]).all()
+        assert np.isnan(projected[0, :, :2]).all() and np.isfinite(projected[1]).all()
 
 
 class TestHealth:
@@ -250,6 +287,7 @@ class TestBadInput:
             ({"density": 0}, r"density=0: expected a positive number"),
             ({"density": float("nan")}, r"density=nan"),
             ({"cutoff": -1.0}, r"cutoff=-1.0"),
+            ({"cutoff": "a"}, r"cutoff='a': expected a positive number"),
             ({"sigma": "1"}, r"sigma='1'"),
             ({"truncation": "none"}, r"truncation='none': expected 'shift' or 'smooth'"),
         ],

@@ -74,7 +74,7 @@ def count_pairs(positions, sides, reach, histogram, partners):
     n = positions.shape[1]
     per_length = histogram.shape[1] / reach
     for f in range(len(positions)):
-        if n >= _MANY and sides[f] >= 3.0 * reach:
+        if n >= _MANY and sides[f] >= (3 + 1e-9) * reach:
             _count_cells(positions[f], sides[f], reach, per_length, histogram[f], partners[f])
             continue
         for i in range(n - 1):

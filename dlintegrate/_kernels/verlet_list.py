@@ -196,7 +196,7 @@ def advance_large(array, schedule, n_steps, law, skin):
 
 @kernel
 def forces_large(array, law, skin, out):
-    """Forces of each state, into ``out`` of shape (n_samples, n_particles, 2)."""
+    """Forces of each state, into ``out`` (n_samples, n_particles, 2); NaN samples give NaN."""
     n = array.shape[2] - 1
     reach = np.sqrt(law[2]) + skin
     order, row_start = np.empty(n, np.int64), np.empty(n + 1, np.int64)
@@ -204,6 +204,9 @@ def forces_large(array, law, skin, out):
     force = np.zeros((n, 2))
     for sample in range(len(array)):
         side = array[sample, 0, n, 0]
+        if not np.isfinite(array[sample, 0].sum()):
+            out[sample] = np.nan
+            continue
         q, partners = _build(array[sample, 0, :n], side, reach, order, row_start, partners)
         _forces(q, side, row_start, partners, law, force)
         _back(force, order, out[sample])

@@ -26,12 +26,14 @@ class MessageNet(nn.Module):
     width, depth : int
         Of the hidden layers.
     reach : float
-        Distance at which the message has faded to zero.
+        Distance, in σ, at which the message has faded to zero.
+    sigma, speed : float
+        Units: of length, and of speed, the root of ε.
     """
 
-    def __init__(self, width, depth, reach):
+    def __init__(self, width, depth, reach, sigma=1.0, speed=1.0):
         super().__init__()
-        self.reach = reach
+        self.reach, self.sigma, self.speed = reach, sigma, speed
         sizes = [len(_PAIRS) + _DISTANCES, *[width] * depth]
         layers = []
         for n_in, n_out in pairwise(sizes):
@@ -43,8 +45,10 @@ class MessageNet(nn.Module):
 
     def forward(self, d, v, own, mean_field):
         """Change of the own moments, shape (n_pairs, MOMENTS, 2)."""
-        r = d.norm(dim=-1, keepdim=True)
-        vectors = torch.cat([(d / r)[:, None], v[:, None], own, mean_field], dim=1)
+        r = d.norm(dim=-1, keepdim=True) / self.sigma
+        axis = (d / (self.sigma * r))[:, None]
+        moving = torch.cat([v[:, None], own, mean_field], dim=1) / self.speed
+        vectors = torch.cat([axis, moving], dim=1)
         # strong ones are bounded, weak ones kept
         vectors = vectors / (1.0 + vectors.square().sum(-1, keepdim=True)).sqrt()
         gram = torch.einsum("eac,ebc->eab", vectors, vectors)
@@ -53,7 +57,7 @@ class MessageNet(nn.Module):
         weights = self.layers(features.to(self.layers[0].weight.dtype)).to(d.dtype)
         fade = (1.0 - (r / self.reach).clamp(max=1.0) ** 2) ** 2
         weights = weights.reshape(-1, MOMENTS, _VECTORS) * fade[:, :, None]
-        return torch.einsum("ema,eac->emc", weights, vectors)
+        return self.speed * torch.einsum("ema,eac->emc", weights, vectors)
 
 
 class GraphStep(nn.Module):
@@ -73,11 +77,15 @@ class GraphStep(nn.Module):
 
     def __init__(self, law, dt, rows, n_rounds, n_moments, width, depth, reach):
         super().__init__()
-        self.law, self.dt, self.reach = law, dt, reach
+        sigma = (law[0] / law[1]) ** (1 / 6)
+        speed = (0.25 * law[1] ** 2 / law[0]) ** 0.5
+        self.law, self.dt, self.reach = law, dt, reach * sigma
         self.n_rounds, self.n_moments = n_rounds, n_moments
         self.rows = None if rows is None else rows.tolist()
         n_nets = 0 if width == 0 else (n_rounds if rows is None else 1)
-        self.nets = nn.ModuleList(MessageNet(width, depth, reach) for _ in range(n_nets))
+        self.nets = nn.ModuleList(
+            MessageNet(width, depth, reach, sigma, speed) for _ in range(n_nets)
+        )
 
     def step(self, q, p, side):
         """Positions and momenta after one step."""

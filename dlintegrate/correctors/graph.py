@@ -15,8 +15,8 @@ _SPLITTING = (
 )  # fmt: skip
 
 
-#: Pairs this much further apart than the cut-off, in σ, may come within it during a step.
-_MARGIN = 0.5
+#: Pairs beyond the cut-off may come within it: by free flight, and this much more, in σ.
+_MARGIN = 0.3
 _PAIRS_PER_PASS = 500_000
 
 
@@ -101,10 +101,9 @@ class GraphForce(ForceCorrector):
     def _build(self, law, dt):
         from ._graph_module import GraphStep
 
-        sigma = (law[0] / law[1]) ** (1 / 6)
         return GraphStep(
             law, dt, self._rows(dt), self.n_rounds, self.n_moments, self.width, self.depth,
-            self.reach * sigma,
+            self.reach,
         )  # fmt: skip
 
     def _rows(self, dt):
@@ -132,7 +131,7 @@ class GraphForce(ForceCorrector):
 
     def _step(self, module, system, array, dt):
         n_samples, _, n_rows, _ = array.shape
-        first, second, d, v = self._pairs(system, array)
+        first, second, d, v = self._pairs(system, array, dt)
         node = np.empty((n_samples * (n_rows - 1), 2 * pair_messages.MOMENTS))
         own = np.empty((len(first), 2 * pair_messages.MOMENTS))
         pair_messages.exchange(
@@ -147,11 +146,15 @@ class GraphForce(ForceCorrector):
         out[:, 1, :-1] += node[:, :, 0]
         return out
 
-    def _pairs(self, system, array):
+    def _pairs(self, system, array, dt):
         """All interacting pairs of a packed array, and those that soon may."""
         array = np.ascontiguousarray(array)
-        reach = np.inf if system.cutoff is None else system.cutoff + _MARGIN * system.sigma
-        if system.uses_list(array) and (array[:, 0, -1, 0] >= 3 * reach).all():
+        reach = np.inf
+        if system.cutoff is not None:
+            speed = np.sqrt(np.nanmax((array[:, 1] ** 2).sum(axis=-1), initial=0.0))
+            reach = system.cutoff + 2.0 * abs(dt) * speed + _MARGIN * system.sigma
+        roomy = (array[:, 0, -1, 0] >= (3 + 1e-9) * reach).all() and np.isfinite(array).all()
+        if system.uses_list(array).all() and roomy:
             return pair_messages.list_large(array, reach)
         n_samples, _, n_rows, _ = array.shape
         capacity = n_samples * (n_rows - 1) * (n_rows - 2) // 2

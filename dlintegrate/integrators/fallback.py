@@ -5,8 +5,8 @@ import numbers
 import numpy as np
 from sklearn.base import BaseEstimator
 
-#: How many times more steps a step that fails even in small steps is given, twice.
-_REFINEMENT = 4
+#: How many steps, in units of the first number of small steps, a step is given in turn.
+_REFINEMENTS = (1, 4, 16, 64, 256)
 
 
 class Fallback(BaseEstimator):
@@ -15,8 +15,9 @@ class Fallback(BaseEstimator):
     A learned step is wrong now and then, mostly in hard collisions. Its result is judged
     before any projection; where it leaves a bound, that sample alone goes back and takes
     ``n_substeps`` small steps instead. Where these change the energy by more than its
-    bound too, it takes four times as many, and then sixteen times; what still fails is
-    given up.
+    bound too, or to where no projection leads back, it takes four times as many, and so on
+    up to 256 times; what still fails is given up. A step that is refined costs the sum of
+    these.
 
     Parameters
     ----------
@@ -27,8 +28,9 @@ class Fallback(BaseEstimator):
         divide that of the base.
     bounds : dict of str to (lowest, highest), optional
         Bounds on the quantities of ``system.diagnose``, for particles
-        ``energy_change`` (per particle, before the projection), ``min_distance``,
-        ``max_speed`` and ``rescaling``. By default those of ``system.default_bounds``.
+        ``energy_change`` (before the projection), ``min_distance``, ``max_speed`` and
+        ``rescaling``; None lifts a bound. What is not named is bounded as
+        ``system.default_bounds`` has it.
 
     Examples
     --------
@@ -58,6 +60,7 @@ class Fallback(BaseEstimator):
             if not isinstance(n, numbers.Integral) or isinstance(n, bool) or n < 1:
                 raise ValueError(f"n_substeps={n!r}: expected an int, 1 or more")
             return base.with_dt(base.dt / n), int(n)
+        same_system(base.system, self.integrator.system, "fallback: integrator.system")
         ratio = base.dt / self.integrator.dt
         if round(ratio) < 1 or abs(ratio - round(ratio)) > 1e-9 * ratio:
             raise ValueError(
@@ -66,7 +69,7 @@ class Fallback(BaseEstimator):
         return self.integrator, round(ratio)
 
     def checked_bounds(self, system):
-        """The bounds as a dict, complete and in order.
+        """All bounds that hold, as a dict.
 
         Parameters
         ----------
@@ -77,15 +80,18 @@ class Fallback(BaseEstimator):
         ValueError
             For a quantity that the system does not diagnose, or an empty interval.
         """
-        bounds = system.default_bounds if self.bounds is None else self.bounds
         known = system.default_bounds
-        for name, bound in bounds.items():
+        own = {} if self.bounds is None else self.bounds
+        if not isinstance(own, dict):
+            raise ValueError(f"bounds={own!r}: expected a dict of name to (lowest, highest)")
+        bounds = {k: v for k, v in {**known, **own}.items() if v is not None}
+        for name, bound in {**own, **bounds}.items():
             if name not in known:
                 raise ValueError(
                     f"bounds={self.bounds!r}: {type(system).__name__} has no {name!r}, only "
                     f"{sorted(known)}"
                 )
-            if np.shape(bound) != (2,) or not bound[0] < bound[1]:
+            if bound is not None and (np.shape(bound) != (2,) or not bound[0] < bound[1]):
                 raise ValueError(f"bounds[{name!r}]={bound!r}: expected (lowest, highest)")
         return bounds
 
@@ -117,11 +123,15 @@ class Fallback(BaseEstimator):
     def _redone(self, base, system, start, bounds):
         """The step in small steps, refined for those samples that need it."""
         small, n = self.small_steps(base)
-        # the bounds on distances and speeds are suspicions; that on the energy is proof
+        # the bounds on distances and speeds are suspicions; that on the energy is proof,
+        # and so is an energy that no rescaling restores
         proof = {k: v for k, v in bounds.items() if k == "energy_change"}
-        result = np.full_like(start, np.nan)
+        if "rescaling" in bounds:
+            proof["rescaling"] = (0.0, np.inf)
+        result = start.copy()
+        system.lose(result, np.ones(len(start), dtype=bool))
         left = np.arange(len(start))
-        for factor in (1, _REFINEMENT, _REFINEMENT**2):
+        for factor in _REFINEMENTS:
             finer = small.with_dt(small.dt / factor) if factor > 1 else small
             redone = finer.advance(start[left], n * factor)
             good = system.healthy(redone) & _within(proof, system, redone, start[left])
@@ -145,3 +155,27 @@ def _within(bounds, system, array, before):
 
 def _lift(mask, array):
     return mask.reshape(-1, *[1] * (array.ndim - 1))
+
+
+def same_system(ours, theirs, name):
+    """Check that two systems have the same physics; their sizes may differ.
+
+    Raises
+    ------
+    ValueError
+        With both, if they differ.
+    """
+    sizes = ("shape", "n_particles", "density")
+    if type(ours) is type(theirs):
+        parameters = (
+            {
+                k: np.asarray(v).tolist()
+                for k, v in s.get_params(deep=False).items()
+                if k not in sizes
+            }
+            for s in (ours, theirs)
+        )
+        first, second = parameters
+        if repr(first) == repr(second):
+            return
+    raise ValueError(f"{name}={theirs!r} differs from base.system={ours!r}")

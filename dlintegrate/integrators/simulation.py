@@ -81,13 +81,20 @@ class _Run:
         failed = known & (last.status == FAILED)
         self.failure_time = np.where(failed, last.failure_time, np.nan)
         if self.fallbacks is not None:
-            self.fallbacks = np.rint(last.fallback_fraction * self.n_steps).astype(np.int64)
+            steps = last.fallback_fraction * self.steps_of_samples
+            self.fallbacks = np.rint(steps).astype(np.int64)
         self._note_health(failed)
 
     @property
     def n_steps(self):
         """Steps made so far."""
         return self.frame * self.save_every
+
+    @property
+    def steps_of_samples(self):
+        """The same for each sample: up to its failure."""
+        until = np.rint(self.failure_time / self.integrator.checked_dt())
+        return np.where(np.isnan(until), self.n_steps, until).astype(np.int64)
 
     def _note_health(self, failed):
         fell_back = False if self.fallbacks is None else self.fallbacks > 0
@@ -171,7 +178,7 @@ def _frame_variables(system, run):
         **system.observables(run.state),
     }
     if run.fallbacks is not None:
-        variables["fallback_fraction"] = ((), run.fallbacks / max(1, run.n_steps))
+        variables["fallback_fraction"] = ((), run.fallbacks / np.maximum(1, run.steps_of_samples))
     return variables
 
 

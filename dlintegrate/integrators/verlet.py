@@ -204,10 +204,15 @@ class SubsteppedVerlet(_OfParticles):
         n_inner, window = self._checked()
         system = self.system
         result = np.array(array, dtype=np.float64, order="C")
-        advance_respa(
-            result, self.checked_dt(), n_inner, n_steps, system.law, window,
-            system.uses_list(result),
-        )  # fmt: skip
+        listed = system.uses_list(result)
+        for by_cells in (True, False):
+            mine = listed == by_cells
+            if mine.any():
+                part = result[mine]
+                advance_respa(
+                    part, self.checked_dt(), n_inner, n_steps, system.law, window, by_cells
+                )
+                result[mine] = part
         return result
 
     def advance_tensor(self, tensor, n_steps=1):

@@ -195,6 +195,8 @@ class System(BaseEstimator, ABC):
     def diagnose(self, array, before):
         """What the result of a step can be judged by, before any projection.
 
+        Quantities are in the system's own units, and such that one bound serves any size.
+
         Parameters
         ----------
         array, before : ndarray, shape (n_samples, ...)
@@ -203,15 +205,26 @@ class System(BaseEstimator, ABC):
         Returns
         -------
         dict of str to ndarray, shape (n_samples,)
-            At least ``energy_change``: ``|E - E_before|`` per site or particle.
+            At least ``energy_change``: ``|E - E_before|`` over the square root of the
+            number of sites or particles, as independent local errors add up.
         """
         energy, start = (self.observables(a)["energy"][1] for a in (array, before))
-        return {"energy_change": np.abs(energy - start) / self.n_sites}
+        return {"energy_change": np.abs(energy - start) / np.sqrt(self.n_sites)}
 
     @property
     def default_bounds(self):
         """Bounds on :meth:`diagnose` that :class:`Fallback` uses, name to (lowest, highest)."""
-        return {"energy_change": (0.0, 0.01)}
+        return {"energy_change": (0.0, 0.1)}
+
+    def lose(self, array, lost):
+        """Mark samples of a packed array as lost, in place: their states become NaN.
+
+        Parameters
+        ----------
+        array : ndarray, shape (n_samples, ...)
+        lost : ndarray of bool, shape (n_samples,)
+        """
+        array[lost] = np.nan
 
     def symmetry_action(self, name, rng):
         """Return a random transformation of one of the ``symmetries``, for tests.

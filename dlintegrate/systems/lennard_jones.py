@@ -154,6 +154,7 @@ class LennardJones2D(System):
                 f"{name} has states of shape {array.shape[1:]}; expected (2, n_particles, 2) = "
                 f"(2, {self.n_sites}, 2): positions and momenta in two dimensions"
             )
+        self.law  # noqa: B018 - parameters before states
         packed = self.pack(array, {"box_length": self._box_of(states, len(array), name)})
         self._check_cutoff(packed)
         closest = np.sqrt(self._measure(packed)[:, 2])
@@ -229,19 +230,39 @@ class LennardJones2D(System):
     # Energy, forces and what follows from them -----------------------------------------------
 
     def uses_list(self, array):
-        """Whether the samples of a packed array are large enough for neighbour lists."""
+        """Which samples of a packed array are large enough for neighbour lists.
+
+        Returns
+        -------
+        ndarray of bool, shape (n_samples,)
+        """
         if self.cutoff is None or array.shape[2] - 1 <= _FEW:
-            return False
+            return np.zeros(len(array), dtype=bool)
         reach = self.cutoff * (1 + verlet_list.SKIN)
-        return bool((array[:, 0, -1, 0] >= 3 * reach).all())
+        # three cells along a side, beyond the rounding of their number
+        return array[:, 0, -1, 0] >= (3 + 1e-9) * reach
+
+    def _run(self, array, few, many, *out):
+        """Call the kernel for few particles, or that with lists, for each sample its own."""
+        law = self.law
+        listed = self.uses_list(array)
+        array = np.ascontiguousarray(array)
+        if not listed.any():
+            few(array, law, *out)
+        elif listed.all():
+            many(array, law, self.cutoff * verlet_list.SKIN, *out)
+        else:
+            for samples in (listed, ~listed):
+                parts = [x[samples] for x in (array, *out)]
+                self._run(parts[0], few, many, *parts[1:])
+                for whole, part in zip((array, *out), parts, strict=True):
+                    whole[samples] = part
+        return array
 
     def _measure(self, array):
         """Potential energy, virial and smallest r² of packed states, shape (n_samples, 3)."""
         out = np.empty((len(array), 3))
-        if self.uses_list(array):
-            verlet_list.measure_large(array, self.law, self.cutoff * verlet_list.SKIN, out)
-        else:
-            pairs.measure_small(np.ascontiguousarray(array), self.law, out)
+        self._run(array, pairs.measure_small, verlet_list.measure_large, out)
         return out
 
     def advance(self, array, schedule, n_steps):
@@ -259,13 +280,11 @@ class LennardJones2D(System):
         -------
         ndarray, like ``array``
         """
-        result = np.array(array, dtype=np.float64, order="C")
-        if self.uses_list(result):
-            skin = self.cutoff * verlet_list.SKIN
-            verlet_list.advance_large(result, schedule, n_steps, self.law, skin)
-        else:
-            pairs.advance_small(result, schedule, n_steps, self.law)
-        return result
+        return self._run(
+            np.array(array, dtype=np.float64, order="C"),
+            lambda a, law: pairs.advance_small(a, schedule, n_steps, law),
+            lambda a, law, skin: verlet_list.advance_large(a, schedule, n_steps, law, skin),
+        )
 
     def forces(self, states):
         """Forces ``-∂H/∂q``.
@@ -283,15 +302,12 @@ class LennardJones2D(System):
     def forces_of(self, array):
         """As :meth:`forces`, of packed states."""
         out = np.empty((len(array), array.shape[2] - 1, 2))
-        if self.uses_list(array):
-            verlet_list.forces_large(array, self.law, self.cutoff * verlet_list.SKIN, out)
-        else:
-            pairs.forces_small(np.ascontiguousarray(array), self.law, out)
+        self._run(array, pairs.forces_small, verlet_list.forces_large, out)
         return out
 
     def energy(self, states):
         """Total energy of each state, in ε; see :meth:`System.energy`."""
-        return self.observables(self.validate(states))["energy"][1]
+        return self.energy_of(self.validate(states))
 
     def potential_energy(self, states):
         """Potential energy of each state, shape (n_samples,)."""
@@ -318,7 +334,10 @@ class LennardJones2D(System):
 
     def observables(self, array):
         """Energy, total momentum, kinetic temperature and pressure of packed states."""
-        potential, virial, _ = self._measure(array).T
+        return self._observables(array, self._measure(array))
+
+    def _observables(self, array, measured):
+        potential, virial, _ = measured.T
         p = array[:, 1, :-1]
         n = p.shape[1]
         total = p.sum(axis=1)
@@ -354,43 +373,53 @@ class LennardJones2D(System):
             return np.array(array)
         result = np.array(array, order="C")
         p = result[:, 1, :-1]
-        scale = self._rescaling(result, before)
+        scale = self._rescaling(result, self._measure(result), self.energy_of(before))
         mean = p.mean(axis=1, keepdims=True)
         p[:] = mean + scale[:, None, None] * (p - mean)
-        result[np.isnan(scale)] = np.nan
+        self.lose(result, np.isnan(scale))
         return result
 
-    def _rescaling(self, array, before):
-        """Factor of the relative momenta that restores the energy of ``before``."""
-        target = self.observables(before)["energy"][1]
+    def energy_of(self, array):
+        """As :meth:`energy`, of packed states."""
+        return self.observables(array)["energy"][1]
+
+    def _rescaling(self, array, measured, target):
+        """Factor of the relative momenta that restores an energy; NaN where there is none."""
         p = array[:, 1, :-1]
         kinetic, relative = _kinetic(p, p.sum(axis=1))
-        wanted = target - self._measure(array)[:, 0] - (kinetic - relative)
+        wanted = target - measured[:, 0] - (kinetic - relative)
         at_rest = (relative == 0) & (np.abs(wanted) <= 1e-12 * np.maximum(1.0, np.abs(target)))
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.where(at_rest, 1.0, np.sqrt(wanted / relative))
 
+    def lose(self, array, lost):
+        """As :meth:`System.lose`; a lost sample keeps its box."""
+        array[lost, :, :-1] = np.nan
+
     def diagnose(self, array, before):
         """What a step may be judged by; see :meth:`System.diagnose`.
 
-        ``energy_change`` (per particle), ``min_distance`` (in σ), ``max_speed`` (in
-        sqrt(ε)), ``rescaling`` (the factor of the energy projection).
+        ``energy_change`` (in ε, over the square root of the number of particles),
+        ``min_distance`` (in σ), ``max_speed`` (in sqrt(ε)), ``rescaling`` (the factor of
+        the energy projection, NaN where that is impossible).
         """
-        energy, start = (self.observables(a)["energy"][1] for a in (array, before))
+        measured, start = self._measure(array), self.energy_of(before)
+        energy = self._observables(array, measured)["energy"][1]
         with np.errstate(invalid="ignore", over="ignore"):
             speed = np.sqrt((array[:, 1, :-1] ** 2).sum(axis=-1).max(axis=1))
             return {
-                "energy_change": np.abs(energy - start) / (array.shape[2] - 1),
-                "min_distance": np.sqrt(self._measure(array)[:, 2]) / self.sigma,
+                "energy_change": np.abs(energy - start)
+                / (self.epsilon * np.sqrt(array.shape[2] - 1)),
+                "min_distance": np.sqrt(measured[:, 2]) / self.sigma,
                 "max_speed": speed / np.sqrt(self.epsilon),
-                "rescaling": self._rescaling(array, before),
+                "rescaling": self._rescaling(array, measured, start),
             }
 
     @property
     def default_bounds(self):
         """Bounds of what a step may do; see :class:`Fallback`."""
         return {
-            "energy_change": (0.0, 0.02),
+            "energy_change": (0.0, 0.08),
             "min_distance": (0.75, np.inf),
             "max_speed": (0.0, 30.0),
             "rescaling": (0.5, 2.0),
