@@ -66,7 +66,9 @@ def metadata(started, seeds):
     """How a result came about: command, date, duration, commit, machine, versions, seeds."""
     script = Path(sys.argv[0])
     return {
-        "command": shlex.join(["python", f"benchmarks/{script.name}", *sys.argv[1:]]),
+        "command": shlex.join(
+            ["python", f"benchmarks/{script.name}", *map(_portable, sys.argv[1:])]
+        ),
         "date": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
         "duration_seconds": round(time.time() - started, 1),
         "commit": _commit(),
@@ -90,6 +92,11 @@ def _cpu():
     name = fields.get("model name", platform.processor())
     # virtual machines hide the product name, family and model number do not
     return f"{name} (family {fields.get('cpu family')}, model {fields.get('model')})"
+
+
+def _portable(argument):
+    """An argument without the folders of this machine."""
+    return Path(argument).name if argument.startswith("/") else argument
 
 
 def _commit():

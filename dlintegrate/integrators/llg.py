@@ -149,8 +149,8 @@ class DampedMidpoint(LandauLifshitzGilbert):
     """
 
     def __init__(
-        self, system, dt, damping=0.0, temperature=0.0, tol=1e-13, max_iterations=100,
-        random_state=None,
+        self, system, dt, damping=0.0, temperature=0.0, random_state=None, tol=1e-13,
+        max_iterations=100,
     ):  # fmt: skip
         self.system = system
         self.dt = dt
