@@ -585,3 +585,13 @@ def test_another_time_step_is_refused():
     base = VelocityVerlet(base_step().system, 0.2)
     with pytest.raises(ValueError, match=r"fitted for dt=0\.1"):
         fitted(PairwiseForce).bind(base).advance(packed(base, 2), 1)
+
+
+def test_more_particles_than_the_memory_takes_are_refused():
+    small = LennardJones2D(4, 0.3)
+    corrector = PairwiseForce(width=2, depth=1, training=RollOut(epochs=1))
+    packed = small.validate(small.random_states(4, 0))
+    corrector.fit(VelocityVerlet(small, 0.01), packed, packed, random_state=0)
+    large = LennardJones2D(2500, 0.3, cutoff=2.5)
+    with pytest.raises(ValueError, match=r"2500 particles: PairwiseForce computes all pairs"):
+        corrector.bind(VelocityVerlet(large, 0.01)).step(large.random_states(1, 0))

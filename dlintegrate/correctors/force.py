@@ -11,6 +11,8 @@ from .roll_out import RollOut
 
 #: Pairs of particles (all of them, within a sample) in one pass of a network.
 _PAIRS_PER_PASS = 200_000
+#: A network takes all pairs of a sample at once; beyond this many particles they fill the memory.
+_MOST_PARTICLES = 2000
 
 
 class ForceCorrector(Corrector):
@@ -100,9 +102,20 @@ class ForceCorrector(Corrector):
         Returns
         -------
         ndarray, like ``array``
+
+        Raises
+        ------
+        ValueError
+            If a sample has more particles than the network can take at once.
         """
         import torch
 
+        if array.shape[2] - 1 > _MOST_PARTICLES:
+            raise ValueError(
+                f"{array.shape[2] - 1} particles: {type(self).__name__} computes all pairs of a "
+                f"sample at once, at most of {_MOST_PARTICLES} particles; use GraphForce with "
+                "mechanical messages and a system with a cut-off"
+            )
         device = self._prediction_device()
         n = max(1, _PAIRS_PER_PASS // array.shape[2] ** 2)
         out = np.empty(array.shape)
