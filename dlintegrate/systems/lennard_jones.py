@@ -232,6 +232,10 @@ class LennardJones2D(System):
     def uses_list(self, array):
         """Which samples of a packed array are large enough for neighbour lists.
 
+        Parameters
+        ----------
+        array : ndarray, shape (n_samples, 2, n_particles + 1, 2)
+
         Returns
         -------
         ndarray of bool, shape (n_samples,)
