@@ -1,9 +1,9 @@
 """The step of a force corrector: two effective kicks around the drift."""
 
-from .base import Integrator
+from .bound import BoundStep
 
 
-class ForceStep(Integrator):
+class ForceStep(BoundStep):
     """``p½ = p + dt/2 f1``, ``q' = q + dt p½``, ``p' = p½ + dt/2 f2`` (Park 2022, Eqs 5.1-5.3).
 
     Parameters
@@ -13,30 +13,6 @@ class ForceStep(Integrator):
     corrector : ForceCorrector
         Fitted; gives the forces.
     """
-
-    def __init__(self, base, corrector):
-        self.base = base
-        self.corrector = corrector
-
-    @property
-    def system(self):
-        """The system of the base step."""
-        return self.base.system
-
-    @property
-    def dt(self):
-        """The time step of the base step."""
-        return self.base.dt
-
-    @property
-    def batch_tolerance(self):
-        """See :class:`Corrector`."""
-        return self.corrector.batch_tolerance
-
-    @property
-    def guarantees(self):
-        """What the corrector declares for this base."""
-        return self.corrector.guarantees(self.base)
 
     def advance(self, array, n_steps):
         """Corrected steps; see :meth:`Integrator.advance`."""

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from .base import Integrator
+from .bound import BoundStep
 
 
-class ResidueStep(Integrator):
+class ResidueStep(BoundStep):
     """``S' = normalize(base(S) + residue(S, base(S)))`` (Park 2022, Eq. 4.5).
 
     Parameters
@@ -15,39 +15,6 @@ class ResidueStep(Integrator):
     corrector : ResidueCorrector
         Fitted.
     """
-
-    def __init__(self, base, corrector):
-        self.base = base
-        self.corrector = corrector
-
-    @property
-    def system(self):
-        """The system of the base step."""
-        return self.base.system
-
-    @property
-    def dt(self):
-        """The time step of the base step."""
-        return self.base.dt
-
-    @property
-    def any_size(self):
-        """Whether the corrector is local."""
-        return self.base.any_size and self.corrector.local
-
-    @property
-    def batch_tolerance(self):
-        """See :class:`Corrector`."""
-        return self.corrector.batch_tolerance
-
-    @property
-    def guarantees(self):
-        """What the corrector declares for this base."""
-        return self.corrector.guarantees(self.base)
-
-    def validate(self, states, name="samples"):
-        """As the base step validates."""
-        return self.base.validate(states, name)
 
     def advance(self, array, n_steps):
         """Base step and residue in turn; see :meth:`Integrator.advance`."""

@@ -7,10 +7,10 @@ import numpy as np
 from .._kernels import heisenberg as kernels
 from .._kernels import projection
 from ..states import to_spins
-from .base import System
+from .spins import SpinSystem
 
 
-class HeisenbergLattice(System):
+class HeisenbergLattice(SpinSystem):
     """Classical Heisenberg spins with nearest-neighbour exchange.
 
     ``H = -J Σ_<ij> S_i·S_j - B·Σ_i S_i`` with ``|S_i| = 1``, periodic boundaries,
@@ -37,8 +37,6 @@ class HeisenbergLattice(System):
     >>> system.energy(up)  # three bonds per site
     array([-192.])
     """
-
-    state_name = "spin"
 
     def __init__(self, shape=(8, 8, 8), J=1.0, field=(0.0, 0.0, 0.0)):
         self.shape = shape
@@ -79,19 +77,6 @@ class HeisenbergLattice(System):
         return float(self.J)
 
     @property
-    def bias(self):
-        """B as a checked ndarray of shape (3,)."""
-        field = np.asarray(self.field, dtype=np.float64)
-        if field.shape != (3,) or not np.isfinite(field).all():
-            raise ValueError(f"field={self.field!r}: expected three finite numbers")
-        return field
-
-    @property
-    def n_sites(self):
-        """Number of spins."""
-        return int(np.prod(self.lattice_shape))
-
-    @property
     def state_dims(self):
         """``("x", "y", "z", "component")``, as many axes as the lattice has."""
         return (*"xyz"[: len(self.lattice_shape)], "component")
@@ -100,22 +85,6 @@ class HeisenbergLattice(System):
     def max_field(self):
         """Upper bound of the local field |h|."""
         return 2 * len(self.lattice_shape) * abs(self.coupling) + float(np.linalg.norm(self.bias))
-
-    @property
-    def invariants(self):
-        """Norm and energy always; the total magnetisation without a field."""
-        kept = {"norm", "energy"}
-        return frozenset(kept if self.bias.any() else kept | {"magnetization"})
-
-    @property
-    def symmetries(self):
-        """Lattice translations and, without a field, rotations of all spins.
-
-        Reversing all spins *and* the field reverses time, so time reversal is
-        a symmetry too (of the flow: apply a step with -dt to go back).
-        """
-        kept = {"translation", "time_reversal"}
-        return frozenset(kept if self.bias.any() else kept | {"rotation"})
 
     def resized(self, state_shape):
         """Return this system with the lattice sides of a state."""
@@ -151,14 +120,6 @@ class HeisenbergLattice(System):
                 f"the system has shape={self.lattice_shape}"
             )
         return array
-
-    def random_states(self, n_samples, random_state=None, order=0.0):
-        """Random spins about a random common direction; see :meth:`System.random_states`."""
-        rng = np.random.default_rng(random_state)
-        spins = rng.normal(size=(n_samples, *self.lattice_shape, 3))
-        common = rng.normal(size=3)
-        spins += order * common / np.linalg.norm(common)
-        return spins / np.linalg.norm(spins, axis=-1, keepdims=True)
 
     def _cubic(self, array):
         """View ``(n, *sides, 3)`` as a three-dimensional lattice with sides of 1."""
@@ -251,26 +212,6 @@ class HeisenbergLattice(System):
             max_iterations=20, tolerance=1e-13,
         )  # fmt: skip
         return result
-
-    def healthy(self, array):
-        """Finite and of unit length to 1e-6."""
-        flat = array.reshape(len(array), -1, 3)
-        norm2 = np.einsum("nsc,nsc->ns", flat, flat)
-        return (np.abs(norm2 - 1.0) < 2e-6).all(axis=1)
-
-    def symmetry_action(self, name, rng):
-        """Return a random transformation; see :meth:`System.symmetry_action`."""
-        if name == "rotation":
-            turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
-            turn *= np.sign(np.linalg.det(turn))
-            return lambda states, time: states @ turn.T
-        if name in ("translation", "even_translation"):
-            axes = tuple(range(1, 1 + len(self.lattice_shape)))
-            shift = rng.integers(0, 8, size=len(axes))
-            if name == "even_translation" and shift.sum() % 2:
-                shift[0] += 1
-            return lambda states, time: np.roll(states, shift, axes)
-        return super().symmetry_action(name, rng)
 
 
 def _precess(vectors, field, time):

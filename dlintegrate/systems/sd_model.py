@@ -6,8 +6,8 @@ import warnings
 import numpy as np
 
 from ..states import to_spins
-from .base import System
 from .electrons import KernelPolynomial
+from .spins import SpinSystem
 
 #: Displacements to nearest neighbours in units of a1 = (1, 0), a2 = (1/2, √3/2).
 NEAREST = ((1, 0), (0, 1), (-1, 1), (-1, 0), (0, -1), (1, -1))
@@ -15,7 +15,7 @@ NEAREST = ((1, 0), (0, 1), (-1, 1), (-1, 0), (0, -1), (1, -1))
 _MAGNETIC_PERIOD = 12
 
 
-class TriangularSDModel(System):
+class TriangularSDModel(SpinSystem):
     """The s-d model: classical spins and non-interacting electrons on a triangular lattice.
 
     ``H = -Σ_ij t_ij c†_iα c_jα - J Σ_i S_i·c†_iα σ_αβ c_iβ`` with hopping t1 to nearest and
@@ -52,7 +52,6 @@ class TriangularSDModel(System):
     (1, 12, 12, 3)
     """
 
-    state_name = "spin"
     state_dims = ("x", "y", "component")
 
     def __init__(
@@ -82,22 +81,9 @@ class TriangularSDModel(System):
         return sides
 
     @property
-    def n_sites(self):
-        """Number of spins."""
-        return int(np.prod(self.lattice_shape))
-
-    @property
     def exchange(self):
         """Coupling to the Pauli matrices."""
         return self.J * (0.5 if self.spin_half else 1.0)
-
-    @property
-    def bias(self):
-        """B as a checked ndarray of shape (3,)."""
-        field = np.asarray(self.field, dtype=np.float64)
-        if field.shape != (3,) or not np.isfinite(field).all():
-            raise ValueError(f"field={self.field!r}: expected three finite numbers")
-        return field
 
     @property
     def spectrum(self):
@@ -111,18 +97,6 @@ class TriangularSDModel(System):
         margin = abs(self.exchange) + 0.02 * np.ptp(band)
         low, high = band.min() - margin, band.max() + margin
         return 0.5 * (low + high), 0.5 * (high - low)
-
-    @property
-    def invariants(self):
-        """Norm and energy of the undamped motion; the magnetisation without a field."""
-        kept = {"norm", "energy"}
-        return frozenset(kept if self.bias.any() else kept | {"magnetization"})
-
-    @property
-    def symmetries(self):
-        """Translations; without a field, rotations of all spins."""
-        kept = {"translation", "time_reversal"}
-        return frozenset(kept if self.bias.any() else kept | {"rotation"})
 
     def _check(self):
         for name in ("t1", "t3", "J", "mu"):
@@ -164,14 +138,6 @@ class TriangularSDModel(System):
                 stacklevel=3,
             )
         return array
-
-    def random_states(self, n_samples, random_state=None, order=0.0):
-        """Random spins about a random common direction; see :meth:`System.random_states`."""
-        rng = np.random.default_rng(random_state)
-        spins = rng.normal(size=(n_samples, *self.lattice_shape, 3))
-        common = rng.normal(size=3)
-        spins += order * common / np.linalg.norm(common)
-        return spins / np.linalg.norm(spins, axis=-1, keepdims=True)
 
     def neighbours(self):
         """Flat numbers of the neighbours of each site, (n_sites, 12), and their hoppings."""
@@ -254,19 +220,3 @@ class TriangularSDModel(System):
             "energy": ((), omega - total @ self.bias),
             "magnetization": (("component",), total),
         }
-
-    def healthy(self, array):
-        """Finite and of unit length to 1e-6."""
-        norm2 = np.einsum("...c,...c->...", array, array).reshape(len(array), -1)
-        return (np.abs(norm2 - 1.0) < 2e-6).all(axis=1)
-
-    def symmetry_action(self, name, rng):
-        """Return a random transformation; see :meth:`System.symmetry_action`."""
-        if name == "rotation":
-            turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
-            turn *= np.sign(np.linalg.det(turn))
-            return lambda states, time: states @ turn.T
-        if name == "translation":
-            shift = tuple(rng.integers(0, 12, size=2))
-            return lambda states, time: np.roll(states, shift, (1, 2))
-        return super().symmetry_action(name, rng)
