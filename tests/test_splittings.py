@@ -88,10 +88,10 @@ def test_free_particles_fly_straight():
     np.testing.assert_allclose(after[0, 0], states[0, 0] + 20 * states[0, 1], rtol=1e-12)
 
 
-@pytest.mark.parametrize("cutoff", [None, 2.0])
+@pytest.mark.parametrize("n_particles, cutoff", [(9, None), (9, 2.0), (50, None), (50, 2.0)])
 @pytest.mark.parametrize("integrator", ALL)
-def test_the_torch_twin_agrees(integrator, cutoff):
-    system = LennardJones2D(9, 0.2, cutoff=cutoff)
+def test_the_torch_twin_agrees(integrator, n_particles, cutoff):
+    system = LennardJones2D(n_particles, 0.2, cutoff=cutoff)
     step = integrator(system, 0.01)
     packed = system.validate(system.random_states(3, 1))
     twin = step.advance_tensor(torch.as_tensor(packed), 5).numpy()

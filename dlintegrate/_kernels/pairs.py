@@ -179,6 +179,65 @@ def advance_small(array, schedule, n_steps, law):
 
 
 @kernel
+def _forces_on_all(x, y, side, law, fx, fy):
+    """Forces within one sample, each pair twice: lanes hold the particles acted on."""
+    n = len(x)
+    inverse = 1.0 / side
+    fx[:] = 0.0
+    fy[:] = 0.0
+    for i in range(n):
+        xi, yi = x[i], y[i]
+        for j in range(n):
+            dx = nearest(x[j] - xi, side, inverse)
+            dy = nearest(y[j] - yi, side, inverse)
+            r2 = dx * dx + dy * dy
+            # a particle and itself; NaN passes, and shows
+            acts = (r2 < law[2]) & (j != i) | (r2 != r2)
+            g = force_over_distance(r2, law) if acts else 0.0
+            fx[j] += g * dx if acts else 0.0
+            fy[j] += g * dy if acts else 0.0
+
+
+@kernel
+def advance_middle(array, schedule, n_steps, law):
+    """As :func:`advance_small`, one sample at a time: for more particles than lanes."""
+    n = array.shape[2] - 1
+    x, y, px, py = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    fx, fy = np.empty(n), np.empty(n)
+    for sample in range(len(array)):
+        state = array[sample]
+        side = state[0, n, 0]
+        for i in range(n):
+            x[i], y[i], px[i], py[i] = (
+                state[0, i, 0],
+                state[0, i, 1],
+                state[1, i, 0],
+                state[1, i, 1],
+            )
+        moved = True
+        for _ in range(n_steps):
+            for row in range(len(schedule)):
+                length = schedule[row, 1]
+                if schedule[row, 0] == 0.0:
+                    _add(x, px, length)
+                    _add(y, py, length)
+                    moved = True
+                    continue
+                if moved:
+                    _forces_on_all(x, y, side, law, fx, fy)
+                    moved = False
+                _add(px, fx, length)
+                _add(py, fy, length)
+        for i in range(n):
+            state[0, i, 0], state[0, i, 1], state[1, i, 0], state[1, i, 1] = (
+                x[i],
+                y[i],
+                px[i],
+                py[i],
+            )
+
+
+@kernel
 def forces_small(array, law, out):
     """Forces of each state, into ``out`` of shape (n_samples, n_particles, 2)."""
     n = array.shape[2] - 1

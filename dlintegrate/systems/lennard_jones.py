@@ -15,6 +15,8 @@ CLOSEST = 0.5
 FASTEST = 1e3
 #: Up to here all pairs are computed, side by side for many samples: faster than lists.
 _FEW = 200
+#: Up to here SIMD lanes hold samples, beyond particles: better for single samples.
+_LANES = 32
 _VARIABLES = ["position", "momentum"]
 
 
@@ -284,9 +286,10 @@ class LennardJones2D(System):
         -------
         ndarray, like ``array``
         """
+        few = pairs.advance_small if array.shape[2] - 1 <= _LANES else pairs.advance_middle
         return self._run(
             np.array(array, dtype=np.float64, order="C"),
-            lambda a, law: pairs.advance_small(a, schedule, n_steps, law),
+            lambda a, law: few(a, schedule, n_steps, law),
             lambda a, law, skin: verlet_list.advance_large(a, schedule, n_steps, law, skin),
         )
 
