@@ -106,6 +106,7 @@ def test_one_inner_step_is_velocity_verlet():
     np.testing.assert_allclose(substepped, verlet, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.filterwarnings("ignore:.*failed, the first")
 def test_inner_steps_make_a_large_outer_step_stable():
     system = LennardJones2D(16, 0.38)
     states = system.random_states(20, 3)
