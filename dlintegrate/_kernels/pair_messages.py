@@ -14,7 +14,7 @@ import numpy as np
 
 from .jit import kernel
 from .pairs import force_over_distance
-from .verlet_list import _build
+from .verlet_list import build
 
 LANES = 64
 #: Moments that are kept: up to a quadratic variation of the mean field within a step.
@@ -181,14 +181,14 @@ def list_large(array, reach):
     total = 0
     for sample in range(len(array)):
         positions, side = array[sample, 0, :n], array[sample, 0, n, 0]
-        _, partners = _build(positions, side, reach, order, row_start, partners)
+        _, partners = build(positions, side, reach, order, row_start, partners)
         total += row_start[n]
     first, second = np.empty(total, np.int64), np.empty(total, np.int64)
     d, v = np.empty((total, 2)), np.empty((total, 2))
     count = 0
     for sample in range(len(array)):
         positions, side = array[sample, 0, :n], array[sample, 0, n, 0]
-        _, partners = _build(positions, side, reach, order, row_start, partners)
+        _, partners = build(positions, side, reach, order, row_start, partners)
         for row in range(n):
             for entry in range(row_start[row], row_start[row + 1]):
                 i, k = order[row], order[partners[entry]]

@@ -1,10 +1,9 @@
 """Torch twin of the messages between pairs: differentiable, on any device."""
 
-import math
-
 import torch
 
 from .pair_messages import MOMENTS
+from .pairs_torch import force_over_distance, nearest
 
 
 def list_pairs(q, p, side):
@@ -23,8 +22,7 @@ def list_pairs(q, p, side):
     """
     n_samples, n = q.shape[:2]
     i, k = torch.triu_indices(n, n, 1, device=q.device)
-    d = q[:, i] - q[:, k]
-    d = d - side[:, None, None] * torch.round(d / side[:, None, None])
+    d = nearest(q[:, i] - q[:, k], side[:, None, None])
     start = n * torch.arange(n_samples, device=q.device)[:, None]
     first, second = (start + i).reshape(-1), (start + k).reshape(-1)
     return first, second, d.reshape(-1, 2), (p[:, i] - p[:, k]).reshape(-1, 2)
@@ -64,17 +62,11 @@ def exchange(d, v, first, second, rows, law, dt, n_rounds, n_moments, n_nodes):
 
 def _move(r, u, mean_field, rows, law):
     """Own moments of pairs that move in a mean field."""
-    a, b, cutoff2, _, c1 = law
     own = [0.0] * MOMENTS
     for drift, kick, *legendre in rows[:-1]:
         r = r + drift * u
         r2 = r.square().sum(-1, keepdim=True)
-        inverse = 1.0 / r2
-        i3 = inverse**3
-        g = (12.0 * a * i3 - 6.0 * b) * i3 * inverse + 2.0 * c1
-        if math.isfinite(cutoff2):
-            g = torch.where(r2 < cutoff2, g, torch.zeros_like(g))
-        force = kick * g * r
+        force = kick * force_over_distance(r2, law) * r
         u = u + 2.0 * force
         if mean_field is not None:
             u = u + kick * sum(

@@ -5,6 +5,20 @@ import math
 import torch
 
 
+def nearest(d, side):
+    """Shortest periodic images of differences, in boxes that broadcast against them."""
+    return d - side * torch.round(d / side)
+
+
+def force_over_distance(r2, law):
+    """``-φ'(r)/r`` from r², zero beyond the cut-off."""
+    a, b, cutoff2, _, c1 = law
+    inverse = 1.0 / r2
+    i3 = inverse**3
+    g = (12.0 * a * i3 - 6.0 * b) * i3 * inverse + 2.0 * c1
+    return torch.where(r2 < cutoff2, g, torch.zeros_like(g)) if math.isfinite(cutoff2) else g
+
+
 def differences(q, side):
     """Shortest periodic images of ``q_i - q_k``.
 
@@ -17,9 +31,7 @@ def differences(q, side):
     -------
     torch.Tensor, shape (n_samples, n_particles, n_particles, 2)
     """
-    d = q[:, :, None] - q[:, None]
-    side = side[:, None, None, None]
-    return d - side * torch.round(d / side)
+    return nearest(q[:, :, None] - q[:, None], side[:, None, None, None])
 
 
 def forces(q, side, law, share=None):
@@ -38,14 +50,9 @@ def forces(q, side, law, share=None):
     torch.Tensor, like ``q``
     """
     d = differences(q, side)
-    a, b, cutoff2, _, c1 = law
     own = torch.eye(q.shape[1], dtype=q.dtype, device=q.device)
     r2 = d.square().sum(-1) + own  # a particle exerts no force on itself: d = 0 there
-    inverse = 1.0 / r2
-    i3 = inverse**3
-    g = (12.0 * a * i3 - 6.0 * b) * i3 * inverse + 2.0 * c1
-    if math.isfinite(cutoff2):
-        g = torch.where(r2 < cutoff2, g, torch.zeros_like(g))
+    g = force_over_distance(r2, law)
     if share is not None:
         g = g * share(r2)
     return (g[..., None] * d).sum(2)
@@ -55,8 +62,7 @@ def potential_energy(q, side, law):
     """Potential energy of each sample, shape (n_samples,)."""
     a, b, cutoff2, c0, c1 = law
     i, k = torch.triu_indices(q.shape[1], q.shape[1], 1, device=q.device)
-    d = q[:, i] - q[:, k]
-    d = d - side[:, None, None] * torch.round(d / side[:, None, None])
+    d = nearest(q[:, i] - q[:, k], side[:, None, None])
     r2 = d.square().sum(-1)
     i3 = r2**-3
     phi = (a * i3 - b) * i3 - c0

@@ -4,7 +4,7 @@ import numpy as np
 
 from .jit import kernel
 from .pairs import force_over_distance, nearest
-from .verlet_list import SKIN, _back, _build, _outran
+from .verlet_list import SKIN, back, build, outran, reorder
 
 #: How far, in units of the outer end of the window, the list of close pairs looks beyond it.
 _MARGIN = 0.2
@@ -46,12 +46,6 @@ def _thin(q, side, row_start, partners, reach2, near_start, near):
 def _copy(source, target):
     for i in range(len(source)):
         target[i, 0], target[i, 1] = source[i, 0], source[i, 1]
-
-
-@kernel
-def _reorder(source, order, target):
-    for i in range(len(order)):
-        target[i, 0], target[i, 1] = source[order[i], 0], source[order[i], 1]
 
 
 @kernel
@@ -126,16 +120,16 @@ def advance_respa(array, dt, n_inner, n_steps, law, window, by_cells):
                     q[i, 0] += length * p[i, 0]
                     q[i, 1] += length * p[i, 1]
                 continue
-            if _outran(q, listed, 0.25 * skin * skin):
+            if outran(q, listed, 0.25 * skin * skin):
                 if not np.isfinite(q.sum() + p.sum()):
                     alive = False
                     break
                 if by_cells:
                     if not fresh:
-                        _back(q, order, positions)
-                        _back(p, order, momenta)
-                    q, partners = _build(positions, side, reach, order, row_start, partners)
-                    _reorder(momenta, order, p)
+                        back(q, order, positions)
+                        back(p, order, momenta)
+                    q, partners = build(positions, side, reach, order, row_start, partners)
+                    reorder(momenta, order, p)
                 else:
                     partners = _all_pairs(q, side, np.inf, row_start, partners)
                 if len(near) < row_start[n]:
@@ -146,7 +140,7 @@ def advance_respa(array, dt, n_inner, n_steps, law, window, by_cells):
             inner = what == 1.0
             starts, others = (near_start, near) if inner else (row_start, partners)
             _kick(q, p, side, starts, others, law, window, inner, length)
-        _back(q, order, positions)
-        _back(p, order, momenta)
+        back(q, order, positions)
+        back(p, order, momenta)
         if not alive:
             array[sample, :, :n] = np.nan

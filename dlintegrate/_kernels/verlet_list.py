@@ -73,7 +73,14 @@ def _list_pairs(q, side, m, cell_start, reach2, row_start, partners):
 
 
 @kernel
-def _build(positions, side, reach, order, row_start, partners):
+def reorder(values, order, out):
+    """Sort as the cells are."""
+    for i in range(len(order)):
+        out[i, 0], out[i, 1] = values[order[i], 0], values[order[i], 1]
+
+
+@kernel
+def build(positions, side, reach, order, row_start, partners):
     """Sort and list; returns the sorted positions and the (perhaps longer) list.
 
     Needs at least three cells along a side.
@@ -82,8 +89,7 @@ def _build(positions, side, reach, order, row_start, partners):
     cell_start = np.empty(int(side / reach) ** 2 + 1, np.int64)
     m = _sort(positions, side, reach, order, cell_start)
     q = np.empty((n, 2))
-    for i in range(n):
-        q[i, 0], q[i, 1] = positions[order[i], 0], positions[order[i], 1]
+    reorder(positions, order, q)
     while not _list_pairs(q, side, m, cell_start, reach * reach, row_start, partners):
         partners = np.empty(2 * len(partners), np.int32)
     return q, partners
@@ -113,7 +119,7 @@ def _forces(q, side, row_start, partners, law, force):
 
 
 @kernel
-def _outran(q, listed, allowed2):
+def outran(q, listed, allowed2):
     """Whether a particle is further than allowed from where it was when listed."""
     most = 0.0
     for i in range(len(q)):
@@ -123,7 +129,7 @@ def _outran(q, listed, allowed2):
 
 
 @kernel
-def _back(values, order, out):
+def back(values, order, out):
     """Undo the sorting."""
     for i in range(len(order)):
         out[order[i], 0], out[order[i], 1] = values[i, 0], values[i, 1]
@@ -154,11 +160,10 @@ def advance_large(array, schedule, n_steps, law, skin):
     for sample in range(len(array)):
         side = array[sample, 0, n, 0]
         positions, momenta = array[sample, 0, :n], array[sample, 1, :n]
-        q, partners = _build(positions, side, reach, order, row_start, partners)
+        q, partners = build(positions, side, reach, order, row_start, partners)
         listed = q.copy()
         p = np.empty((n, 2))
-        for i in range(n):
-            p[i, 0], p[i, 1] = momenta[order[i], 0], momenta[order[i], 1]
+        reorder(momenta, order, p)
         moved, alive = True, True
         for _ in range(n_steps):
             for row in range(len(schedule)):
@@ -170,16 +175,15 @@ def advance_large(array, schedule, n_steps, law, skin):
                     moved = True
                     continue
                 if moved:
-                    if _outran(q, listed, 0.25 * skin * skin):
+                    if outran(q, listed, 0.25 * skin * skin):
                         if not np.isfinite(q.sum() + p.sum()):
                             alive = False
                             break
-                        _back(q, order, positions)
-                        _back(p, order, momenta)
-                        q, partners = _build(positions, side, reach, order, row_start, partners)
+                        back(q, order, positions)
+                        back(p, order, momenta)
+                        q, partners = build(positions, side, reach, order, row_start, partners)
                         listed[:] = q
-                        for i in range(n):
-                            p[i, 0], p[i, 1] = momenta[order[i], 0], momenta[order[i], 1]
+                        reorder(momenta, order, p)
                     _forces(q, side, row_start, partners, law, force)
                     moved = False
                 for i in range(n):
@@ -187,8 +191,8 @@ def advance_large(array, schedule, n_steps, law, skin):
                     p[i, 1] += length * force[i, 1]
             if not alive:
                 break
-        _back(q, order, positions)
-        _back(p, order, momenta)
+        back(q, order, positions)
+        back(p, order, momenta)
         if not alive:
             positions[:] = np.nan
             momenta[:] = np.nan
@@ -207,9 +211,9 @@ def forces_large(array, law, skin, out):
         if not np.isfinite(array[sample, 0].sum()):
             out[sample] = np.nan
             continue
-        q, partners = _build(array[sample, 0, :n], side, reach, order, row_start, partners)
+        q, partners = build(array[sample, 0, :n], side, reach, order, row_start, partners)
         _forces(q, side, row_start, partners, law, force)
-        _back(force, order, out[sample])
+        back(force, order, out[sample])
 
 
 @kernel
@@ -224,7 +228,7 @@ def measure_large(array, law, skin, out):
         if not np.isfinite(array[sample, 0].sum()):
             out[sample] = np.nan
             continue
-        q, partners = _build(array[sample, 0, :n], side, reach, order, row_start, partners)
+        q, partners = build(array[sample, 0, :n], side, reach, order, row_start, partners)
         energy, virial, closest = 0.0, 0.0, np.inf
         for i in range(n):
             for k in range(row_start[i], row_start[i + 1]):

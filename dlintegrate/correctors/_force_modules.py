@@ -6,7 +6,8 @@ import math
 import torch
 from torch import nn
 
-from .._kernels.pair_messages_torch import list_pairs
+from .._kernels.pair_messages_torch import gather, list_pairs
+from .._kernels.pairs_torch import force_over_distance, nearest
 
 #: Corners of the grid around a particle (Park 2022, Fig. 5.7).
 N_GRID = 6
@@ -126,8 +127,7 @@ def antisymmetric_sum(force, first, second, like):
 
     In the dtype of the states, so that the total is zero to its rounding.
     """
-    total = torch.zeros_like(like).flatten(0, 1)
-    return total.index_add(0, first, force).index_add(0, second, -force).view_as(like)
+    return gather(force, first, second, like.shape[0] * like.shape[1]).view_as(like)
 
 
 class Fields(nn.Module):
@@ -180,28 +180,16 @@ class Fields(nn.Module):
         # components apart, each a matrix of grid points and sources: (m, N_GRID, n)
         (ax, ay), (gx, gy) = axis[:, None].unbind(-1), self.grid.to(d.dtype).unbind(-1)
         side = side[:, None, None]
-        dx = self._image(d[:, None, :, 0] + (ax * gx - ay * gy)[:, :, None], side)
-        dy = self._image(d[:, None, :, 1] + (ay * gx + ax * gy)[:, :, None], side)
+        dx = nearest(d[:, None, :, 0] + (ax * gx - ay * gy)[:, :, None], side)
+        dy = nearest(d[:, None, :, 1] + (ay * gx + ax * gy)[:, :, None], side)
         r2 = dx * dx + dy * dy
         weight = r2.clamp(min=self.nearest2).rsqrt()
         velocity = (weight @ v) / weight.sum(-1, keepdim=True)
-        strength = self._slope(r2.clamp(min=self.floor2))
+        strength = force_over_distance(r2.clamp(min=self.floor2), self.law)
         strength = strength.scatter(2, own[:, None, None].expand(-1, N_GRID, 1), 0.0)
         gradient = torch.stack([(strength * dx).sum(-1), (strength * dy).sum(-1)], dim=-1)
         turn = torch.stack([axis, torch.stack([-axis[:, 1], axis[:, 0]], dim=-1)], dim=-1)
         return (-gradient @ turn).clamp(-self.clip, self.clip), velocity @ turn
-
-    @staticmethod
-    def _image(d, side):
-        return d - side * torch.round(d / side)
-
-    def _slope(self, r2):
-        """Force over distance."""
-        a, b, cutoff2, _, c1 = self.law
-        inverse = 1.0 / r2
-        i3 = inverse * inverse * inverse
-        g = (12.0 * a * i3 - 6.0 * b) * i3 * inverse + 2.0 * c1
-        return torch.where(r2 < cutoff2, g, torch.zeros_like(g)) if math.isfinite(cutoff2) else g
 
 
 class ManyBodyNet(nn.Module):
@@ -235,7 +223,7 @@ def all_differences(q, p, side, dtype):
     """Of each particle to all n in its sample: ``q_i - q_k`` and ``p_k - p_i``, (m, n, 2)."""
     d = q[:, :, None] - q[:, None]
     side = side[:, None, None, None]
-    d = d - side * torch.round(d / side)
+    d = nearest(d, side)
     v = p[:, None] - p[:, :, None]
     return d.flatten(0, 1).to(dtype), v.flatten(0, 1).to(dtype)
 

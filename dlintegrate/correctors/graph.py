@@ -5,15 +5,8 @@ import numbers
 import numpy as np
 
 from .._kernels import pair_messages
+from ..integrators.verlet import PEFRL
 from .force import ForceCorrector
-
-#: Drifts and kicks of the substeps of a pair (the scheme of PEFRL; see there).
-_SPLITTING = (
-    0.1786178958448091, 0.7123418310626054, -0.06626458266981849, -0.2123418310626054,
-    0.7752933736500186, -0.2123418310626054, -0.06626458266981849, 0.7123418310626054,
-    0.1786178958448091,
-)  # fmt: skip
-
 
 #: Pairs beyond the cut-off may come within it: by free flight, and this much more, in σ.
 _MARGIN = 0.3
@@ -112,7 +105,7 @@ class GraphForce(ForceCorrector):
     def _rows(self, dt):
         if self.pair_substeps == 0:
             return None
-        return pair_messages.substeps(dt, self.pair_substeps, _SPLITTING)
+        return pair_messages.substeps(dt, self.pair_substeps, PEFRL.coefficients)
 
     def _train(self, module, X, Y, law, device, rng, progress):
         if self.width == 0:  # nothing to learn: mechanics alone

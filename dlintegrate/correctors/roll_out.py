@@ -153,13 +153,14 @@ class _Loss:
         self.squared, self.law = squared, law
 
     def __call__(self, module, batch):
+        from .._kernels.pairs_torch import nearest
+
         start, label = batch["start"], batch["label"]
         side = start[:, 0, -1, 0]
         q, p = start[:, 0, :-1], start[:, 1, :-1]
         for _ in range(self.horizon):
             q, p = module.step(q, p, side)
-        dq = q - label[:, 0, :-1]
-        dq = dq - side[:, None, None] * (dq / side[:, None, None]).round()
+        dq = nearest(q - label[:, 0, :-1], side[:, None, None])
         dp = p - label[:, 1, :-1]
         square = dq.square().sum((1, 2)), dp.square().sum((1, 2))
         if self.squared:

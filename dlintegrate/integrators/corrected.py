@@ -10,6 +10,7 @@ from ..persistence import VersionedState
 from ..states import like
 from .base import Integrator
 from .fallback import same_system
+from .step_size import whole_steps
 
 #: What a projection breaks: its result depends on more than the local flow.
 _LOST_BY_PROJECTION = {"time_reversible", "symplectic", "volume_preserving"}
@@ -222,9 +223,8 @@ class CorrectedIntegrator(VersionedState, Integrator):
         """The reference integrator and how many of its steps make one of the base."""
         if self.reference is None:
             return self.base.with_dt(self.base.dt / 100), 100
-        ratio = self.base.dt / self.reference.dt
-        n_steps = round(ratio)
-        if n_steps < 1 or abs(ratio - n_steps) > 1e-9 * ratio:
+        n_steps = whole_steps(self.base.dt, self.reference.dt)
+        if n_steps is None:
             raise ValueError(
                 f"reference.dt={self.reference.dt} does not divide base.dt={self.base.dt}"
             )

@@ -5,6 +5,8 @@ import numbers
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from .step_size import whole_steps
+
 #: How many steps, in units of the first number of small steps, a step is given in turn.
 _REFINEMENTS = (1, 4, 16, 64, 256)
 
@@ -61,12 +63,12 @@ class Fallback(BaseEstimator):
                 raise ValueError(f"n_substeps={n!r}: expected an int, 1 or more")
             return base.with_dt(base.dt / n), int(n)
         same_system(base.system, self.integrator.system, "fallback: integrator.system")
-        ratio = base.dt / self.integrator.dt
-        if round(ratio) < 1 or abs(ratio - round(ratio)) > 1e-9 * ratio:
+        n_steps = whole_steps(base.dt, self.integrator.dt)
+        if n_steps is None:
             raise ValueError(
                 f"fallback: integrator.dt={self.integrator.dt} does not divide base.dt={base.dt}"
             )
-        return self.integrator, round(ratio)
+        return self.integrator, n_steps
 
     def checked_bounds(self, system):
         """All bounds that hold, as a dict.

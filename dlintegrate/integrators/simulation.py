@@ -103,13 +103,16 @@ class _Run:
     def advance(self):
         """Go to the next frame. Samples that fail stay as they were; the rest go on."""
         alive = self.status != FAILED
-        new = self.state.copy()
-        if alive.any():
-            new[alive], fallbacks = self.integrator.advance_counting(
-                self.state[alive], self.save_every
-            )
-            if self.fallbacks is not None:
-                self.fallbacks[alive] += fallbacks
+        if alive.all():  # neither selects nor copies: the usual case
+            new, fallbacks = self.integrator.advance_counting(self.state, self.save_every)
+        else:
+            new, fallbacks = self.state.copy(), 0
+            if alive.any():
+                new[alive], fallbacks = self.integrator.advance_counting(
+                    self.state[alive], self.save_every
+                )
+        if self.fallbacks is not None:
+            self.fallbacks[alive] += fallbacks
         self.frame += 1
         failed = alive & ~self.system.healthy(new)
         if failed.any():

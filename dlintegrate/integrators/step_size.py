@@ -9,6 +9,13 @@ import numpy as np
 _REFINEMENT = 8
 
 
+def whole_steps(dt, small_dt):
+    """How many steps of ``small_dt`` make one of ``dt``; None if no whole number does."""
+    ratio = dt / small_dt
+    n_steps = round(ratio)
+    return n_steps if n_steps >= 1 and abs(ratio - n_steps) <= 1e-9 * ratio else None
+
+
 def suggest_dt(integrator, samples, tol, *, duration=1.0, max_steps=4096):
     """Find the largest time step whose error over ``duration`` stays below ``tol``.
 

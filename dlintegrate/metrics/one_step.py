@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from ..integrators.step_size import whole_steps
 from ..states import like, to_array
 
 #: Substeps of the reference, in units of 6/max|h| (1/J on the cubic lattice); measured for
@@ -84,13 +85,13 @@ def n_substeps(dt, reference_dt):
     ValueError
         If it is not an integer number, 1 or more.
     """
-    ratio = dt / reference_dt
-    if round(ratio) < 1 or abs(ratio - round(ratio)) > 1e-9 * ratio:
+    n_steps = whole_steps(dt, reference_dt)
+    if n_steps is None:
         raise ValueError(
             f"reference.dt={reference_dt} does not divide dt={dt} into whole steps; "
-            f"use for instance {dt / max(1, round(ratio))}"
+            f"use for instance {dt / max(1, round(dt / reference_dt))}"
         )
-    return round(ratio)
+    return n_steps
 
 
 def reference_integrator(system, dt, resolution=_STEP_RESOLUTION):
