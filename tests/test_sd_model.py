@@ -16,6 +16,7 @@ from dlintegrate.metrics import (
     topological_density,
 )
 from dlintegrate.systems import ferromagnet, helix
+from dlintegrate.systems.sd_model import NEAREST
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*period of 12 sites")
 SMALL = {"shape": (6, 6), "solver": ExactDiagonalization()}
@@ -88,6 +89,14 @@ class TestExactField:
         energy = large.observables(repeated)["energy"][1] / 4
         np.testing.assert_allclose(small.observables(spins)["energy"][1], energy, rtol=1e-12)
 
+    def test_hops_count_how_often_they_go_around(self):
+        model = TriangularSDModel((6, 8))
+        table, _ = model.neighbours()
+        steps = np.array([(r * dx, r * dy) for r in (1, 2) for dx, dy in NEAREST])
+        start = np.stack(np.unravel_index(np.arange(48), (6, 8)), axis=-1)[:, None]
+        end = np.stack(np.unravel_index(table, (6, 8)), axis=-1)
+        np.testing.assert_array_equal(end + model.wraps() * [6, 8], start + steps)
+
     def test_at_some_sites_is_that_of_all(self):
         for solver in (ExactDiagonalization(), KernelPolynomial(100)):
             model = TriangularSDModel((6, 6), solver=solver)
@@ -134,6 +143,16 @@ class TestKernelPolynomial:
             for kernel in ("none", "jackson")
         )
         assert plain < 1e-4 < 5e-3 < smeared
+
+    def test_averages_over_periodic_and_antiperiodic_boundaries(self):
+        # sides that differ, so that neither of them can stand for the other
+        solvers = ExactDiagonalization(n_twists=2), KernelPolynomial(400, n_twists=2)
+        exact, model = (TriangularSDModel((6, 8), solver=solver) for solver in solvers)
+        spins = exact.random_states(1, 9)
+        assert relative(model.local_field(spins), exact.local_field(spins)) < 1e-5
+        np.testing.assert_allclose(model.energy(spins), exact.energy(spins), rtol=1e-6)
+        periodic = TriangularSDModel((6, 8), solver=KernelPolynomial(400))
+        assert relative(periodic.local_field(spins), exact.local_field(spins)) > 0.02
 
     def test_works_for_sides_that_differ(self):
         exact = TriangularSDModel((5, 8), solver=ExactDiagonalization())
@@ -199,6 +218,7 @@ class TestBadInput:
             ({"solver": KernelPolynomial(kernel="x")}, r"kernel='x'"),
             ({"solver": KernelPolynomial(tol=2.0)}, r"tol=2.0"),
             ({"solver": ExactDiagonalization(0)}, r"n_twists=0"),
+            ({"solver": KernelPolynomial(n_twists=3)}, r"n_twists=3: .*so 1 or 2"),
         ],
     )
     def test_parameters(self, parameters, message):

@@ -41,7 +41,7 @@ def _apply(x, old, new, onsite, neighbours, hopping, factor):
         _onsite(x[i], old[i], new[i], onsite[i, 0], onsite[i, 1], onsite[i, 2], onsite[i, 3],
                 factor)  # fmt: skip
         for k in range(n_neighbours):
-            _hop(x[neighbours[i, k]], new[i], factor * hopping[k])
+            _hop(x[neighbours[i, k]], new[i], factor * hopping[i, k])
 
 
 @kernel
@@ -66,7 +66,7 @@ def onsite_blocks(onsite, neighbours, hopping, sites, coefficients, out):
         Rescaled on-site energy and exchange: the block is
         ``[[e + z, x - iy], [x + iy, e - z]]``.
     neighbours : ndarray of int, shape (n_sites, n_neighbours)
-    hopping : ndarray of float32, shape (n_neighbours,)
+    hopping : ndarray of float32, shape (n_sites, n_neighbours)
         Rescaled matrix elements.
     sites : ndarray of int, shape (n_wanted,)
     coefficients : ndarray, shape (n_functions, n_moments)

@@ -1,5 +1,6 @@
 """Solvers of the electrons that couple to classical spins."""
 
+import itertools
 import numbers
 from abc import ABC, abstractmethod
 
@@ -105,12 +106,16 @@ class KernelPolynomial(ElectronSolver):
         the temperatures used here there is no step, and it only smears.
     tol : float, default 1e-5
         Error of the Fermi function that the default number of moments allows.
+    n_twists : {1, 2}, default 1
+        Periodic, or the average over periodic and antiperiodic boundaries of both sides
+        (see :class:`ExactDiagonalization`).
     """
 
-    def __init__(self, n_moments=None, kernel="none", tol=1e-5):
+    def __init__(self, n_moments=None, kernel="none", tol=1e-5, n_twists=1):
         self.n_moments = n_moments
         self.kernel = kernel
         self.tol = tol
+        self.n_twists = n_twists
 
     def moments_for(self, model):
         """The even number of moments in use."""
@@ -169,20 +174,32 @@ class KernelPolynomial(ElectronSolver):
         wanted = np.arange(n_sites) if sites is None else np.asarray(sites, dtype=np.int64)
         neighbours, hopping = model.neighbours()
         series = self.coefficients(model)
-        blocks = np.empty((len(spins), len(wanted), 4))
-        omega = np.full(len(spins), np.nan)
+        boundaries = self._boundaries(model)
+        blocks = np.zeros((len(spins), len(wanted), 4))
+        omega = np.zeros(len(spins)) if sites is None else np.full(len(spins), np.nan)
         for sample, state in enumerate(spins):
             onsite = np.empty((n_sites, 4), np.float32)
             onsite[:, 0] = -centre / half_width
             onsite[:, 1:] = -model.exchange / half_width * state.reshape(-1, 3)
             out = np.empty((2, len(wanted), 4))
-            onsite_blocks(
-                onsite, neighbours, np.float32(-hopping / half_width), wanted, series, out
-            )
-            blocks[sample] = out[0]
-            if sites is None:
-                omega[sample] = out[1, :, :2].sum()
+            for sign in boundaries:
+                elements = np.float32(-sign * hopping / half_width)
+                onsite_blocks(onsite, neighbours, elements, wanted, series, out)
+                blocks[sample] += out[0] / len(boundaries)
+                omega[sample] += out[1, :, :2].sum() / len(boundaries)
         return blocks, omega
+
+    def _boundaries(self, model):
+        """Signs of the hops of each site, for periodic and antiperiodic boundaries."""
+        n_twists = _count("n_twists", self.n_twists, 1)
+        if n_twists > 2:
+            raise ValueError(
+                f"n_twists={n_twists}: KernelPolynomial has real hops, so 1 or 2; for more, use "
+                "ExactDiagonalization"
+            )
+        wraps = model.wraps()
+        kinds = itertools.product(range(n_twists), repeat=2)
+        return [np.where((wraps @ kind) % 2, -1.0, 1.0) for kind in kinds]
 
 
 def _series(model, n_moments):

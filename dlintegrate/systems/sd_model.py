@@ -150,6 +150,13 @@ class TriangularSDModel(SpinSystem):
                 hopping.append(t)
         return np.stack(table, axis=1), np.array(hopping, dtype=np.float64)
 
+    def wraps(self):
+        """How often each hop goes around the two sides, (n_sites, 12, 2)."""
+        sides = np.array(self.lattice_shape)
+        sites = np.stack([index.ravel() for index in np.indices(sides)], axis=1)
+        steps = np.array([(r * dx, r * dy) for r in (1, 2) for dx, dy in NEAREST])
+        return (sites[:, None] + steps) // sides
+
     def hamiltonian(self, state, twist=(0.0, 0.0)):
         """The matrix of the electrons, shape (2 n_sites, 2 n_sites); rows 2i + spin.
 
