@@ -6,6 +6,7 @@ Importing this module makes the scorers known to scikit-learn by name.
 from ._trajectories import by_temperature
 from .correlation import ThresholdTime, spin_correlation, threshold_time
 from .drift import energy_drift, magnetization_drift, momentum_drift
+from .locality import effective_receptive_field, receptive_radius
 from .one_step import one_step_error, reference_integrator
 from .phase_space import phase_space_distance
 from .scorers import get_scorer, get_scorer_names, make_scorer, register
@@ -17,6 +18,7 @@ from .textures import (
     topological_charge,
     topological_density,
 )
+from .torque import equivariance_error, torque_angle, torque_error
 from .transport import (
     DiffusionCoefficient,
     diffusion_coefficient,
@@ -31,8 +33,10 @@ __all__ = [
     "ThresholdTime",
     "by_temperature",
     "diffusion_coefficient",
+    "effective_receptive_field",
     "energy_drift",
     "equipartition",
+    "equivariance_error",
     "fallback_fraction",
     "get_scorer",
     "get_scorer_names",
@@ -44,12 +48,15 @@ __all__ = [
     "ordering_weight",
     "phase_space_distance",
     "radial_distribution",
+    "receptive_radius",
     "reference_integrator",
     "spin_correlation",
     "structure_factor",
     "threshold_time",
     "topological_charge",
     "topological_density",
+    "torque_angle",
+    "torque_error",
     "unstable_count",
     "velocity_autocorrelation",
 ]

@@ -58,6 +58,11 @@ def structure_factor(spins):
     xarray.DataArray, shape (..., q1, q2)
         On the phases ``q1`` and ``q2`` per step along a1 and a2, from -π to π, with the
         Cartesian components ``qx`` and ``qy`` as coordinates. Its sum is 1.
+
+    Notes
+    -----
+    A peak of long-range order does not depend on the size of the lattice. Figure 8 of the paper
+    shows N times this, although its Eq. 12 does not say so.
     """
     s = _array(spins)
     n = s.shape[-3] * s.shape[-2]
