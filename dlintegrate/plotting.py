@@ -22,6 +22,12 @@ from ._particle_plots import (
     plot_velocity_autocorrelation,
 )
 from ._plot_style import axes_or_new, line, style, temperature_title, time_label
+from ._texture_plots import (
+    plot_receptive_field,
+    plot_structure_factor,
+    plot_texture,
+    plot_topological_density,
+)
 from .metrics import (
     energy_drift,
     magnetization_drift,
@@ -46,7 +52,11 @@ __all__ = [
     "plot_mean_square_displacement",
     "plot_particles",
     "plot_radial_distribution",
+    "plot_receptive_field",
+    "plot_structure_factor",
+    "plot_texture",
     "plot_threshold_times",
+    "plot_topological_density",
     "plot_unstable_count",
     "plot_velocity_autocorrelation",
 ]
