@@ -1,8 +1,9 @@
 """What is simulated: energies, fields and forces, invariants and symmetries."""
 
 from .base import System
-from .electrons import ElectronSolver, ExactDiagonalization, KernelPolynomial
+from .electrons import ElectronSolver, ExactDiagonalization
 from .heisenberg import HeisenbergLattice
+from .kernel_polynomial import KernelPolynomial
 from .lennard_jones import LennardJones2D
 from .sd_model import TriangularSDModel
 from .textures import ferromagnet, helix, skyrmion_lattice

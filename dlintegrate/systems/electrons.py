@@ -1,11 +1,15 @@
-"""Solvers of the electrons that couple to classical spins."""
+"""Solvers of the electrons that couple to classical spins, and the exact one."""
 
 import itertools
 import numbers
 from abc import ABC, abstractmethod
 
 import numpy as np
+from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator
+
+#: Bytes of the matrices that are diagonalised at a time on a GPU.
+_PASS_BYTES = 1 << 31
 
 
 class ElectronSolver(BaseEstimator, ABC):
@@ -19,6 +23,7 @@ class ElectronSolver(BaseEstimator, ABC):
         ----------
         model : TriangularSDModel
         spins : ndarray, shape (n_samples, *sides, 3)
+            One sample at least.
         sites : ndarray of int, optional
             Flat numbers of the sites that are wanted; all by default.
 
@@ -44,6 +49,13 @@ class ExactDiagonalization(ElectronSolver):
         Twisted boundary conditions along each side: a grid of ``n_twists²`` of them is
         averaged over, which removes most of the effects of finite size. 1 is the
         periodic lattice itself.
+    n_jobs : int, optional
+        Threads, as in joblib, over samples and twists; the result does not depend on
+        it. A diagonalisation may use threads of its own, and gains little from them:
+        one thread per core is faster (``torch.set_num_threads(1)``, or
+        ``OMP_NUM_THREADS=1`` in the environment).
+    device : {"cpu", "cuda", "auto"}, default "cpu"
+        A GPU takes samples in batches of bounded memory.
 
     Examples
     --------
@@ -56,166 +68,90 @@ class ExactDiagonalization(ElectronSolver):
     True
     """
 
-    def __init__(self, n_twists=1):
+    def __init__(self, n_twists=1, n_jobs=None, device="cpu"):
         self.n_twists = n_twists
+        self.n_jobs = n_jobs
+        self.device = device
 
     def solve(self, model, spins, sites=None):
         """See :meth:`ElectronSolver.solve`."""
-        import torch
+        from .._device import resolve_device
 
-        n_twists = _count("n_twists", self.n_twists, 1)
-        n_sites = spins[0, ..., 0].size
-        wanted = np.arange(n_sites) if sites is None else np.asarray(sites)
-        blocks = np.zeros((len(spins), len(wanted), 4))
-        omega = np.zeros(len(spins))
+        n_twists = check_count("n_twists", self.n_twists, 1)
+        device = resolve_device(self.device)
+        wanted = check_sites(sites, model.n_sites)
         phases = 2 * np.pi * np.arange(n_twists) / n_twists
-        for sample, state in enumerate(spins):
-            for twist in np.stack(np.meshgrid(phases, phases, indexing="ij"), -1).reshape(-1, 2):
-                matrix = torch.from_numpy(model.hamiltonian(state, twist))
-                values, vectors = (x.numpy() for x in torch.linalg.eigh(matrix))
-                part, free = _fill(values, vectors, wanted, model)
-                blocks[sample] += part
-                omega[sample] += free
-        return blocks / n_twists**2, omega / n_twists**2
+        grid = list(itertools.product(phases, repeat=2))
+        size = 1 if device.type == "cpu" else _batch_size(model.n_sites)
+        batches = [spins[first : first + size] for first in range(0, len(spins), size)]
+        parts = Parallel(n_jobs=self.n_jobs, prefer="threads")(
+            delayed(_diagonalise)(model, batch, twist, wanted, device)
+            for batch, twist in itertools.product(batches, grid)
+        )
+        return _average(parts, len(batches))
 
 
-def _fill(values, vectors, wanted, model):
-    """Occupy the eigenstates."""
+def _batch_size(n_sites):
+    """Samples whose Hamiltonians, eigenvectors and work space fit into a pass."""
+    return max(1, _PASS_BYTES // (4 * 16 * (2 * n_sites) ** 2))
+
+
+def _average(parts, n_batches):
+    """The mean over boundaries of ``(blocks, omega)``, which follow one another in a batch."""
+    each = len(parts) // n_batches
+    batches = [parts[first : first + each] for first in range(0, len(parts), each)]
+    means = [[sum(some) / each for some in zip(*batch, strict=True)] for batch in batches]
+    blocks, omega = zip(*means, strict=True)
+    return np.concatenate(blocks), np.concatenate(omega)
+
+
+def _diagonalise(model, spins, twist, wanted, device):
+    """Blocks and grand potentials of a few samples, by all their eigenstates."""
+    import torch
+
+    values, vectors = torch.linalg.eigh(_hamiltonians(model, spins, twist, device))
     x = (values - model.mu) / model.temperature
-    filling = 0.5 * (1.0 - np.tanh(0.5 * x))
-    up, down = vectors[2 * wanted], vectors[2 * wanted + 1]
-    mixed = np.einsum("in,in,n->i", up, down.conj(), filling, optimize=True)
-    block = [(np.abs(up) ** 2) @ filling, (np.abs(down) ** 2) @ filling, mixed.real, mixed.imag]
-    return np.stack(block, axis=-1), -model.temperature * np.logaddexp(0.0, -x).sum()
+    filling = 0.5 * (1.0 - torch.tanh(0.5 * x))
+    rows = torch.as_tensor(wanted, device=device)
+    up, down = vectors[:, 2 * rows], vectors[:, 2 * rows + 1]
+    mixed = (up * down.conj() * filling[:, None]).sum(dim=-1)
+    diagonal = [(part.abs() ** 2 @ filling[..., None])[..., 0] for part in (up, down)]
+    blocks = torch.stack([*diagonal, mixed.real, mixed.imag], dim=-1)
+    omega = -model.temperature * torch.nn.functional.softplus(-x, threshold=50).sum(dim=-1)
+    return blocks.cpu().numpy(), omega.cpu().numpy()
 
 
-class KernelPolynomial(ElectronSolver):
-    """Chebyshev series of the Fermi function, with one probe for each site and spin.
+def _hamiltonians(model, spins, twist, device):
+    """Matrices as of :meth:`TriangularSDModel.hamiltonian`, (n_samples, 2 n_sites, 2 n_sites)."""
+    import torch
 
-    Deterministic: the only errors are the truncation of the series, which falls
-    exponentially once the number of moments exceeds about 1.4 times band width over
-    temperature, and single precision. The work grows with the square of the number of
-    sites, and labels of some sites cost in proportion (see ``sites``).
-
-    Parameters
-    ----------
-    n_moments : int, optional
-        Even. By default as many as :meth:`suggest_moments` gives for ``tol``.
-    kernel : {"none", "jackson"}, default "none"
-        The Jackson kernel damps the oscillations of a truncated series at a step; at
-        the temperatures used here there is no step, and it only smears.
-    tol : float, default 1e-5
-        Error of the Fermi function that the default number of moments allows.
-    n_twists : {1, 2}, default 1
-        Periodic, or the average over periodic and antiperiodic boundaries of both sides
-        (see :class:`ExactDiagonalization`).
-    """
-
-    def __init__(self, n_moments=None, kernel="none", tol=1e-5, n_twists=1):
-        self.n_moments = n_moments
-        self.kernel = kernel
-        self.tol = tol
-        self.n_twists = n_twists
-
-    def moments_for(self, model):
-        """The even number of moments in use."""
-        if self.n_moments is None:
-            return self.suggest_moments(model, self.tol)
-        n = _count("n_moments", self.n_moments, 4)
-        if n % 2:
-            raise ValueError(f"n_moments={n}: expected an even number")
-        return n
-
-    @staticmethod
-    def suggest_moments(model, tol):
-        """Fewest moments whose truncated Fermi function is within ``tol`` everywhere.
-
-        Parameters
-        ----------
-        model : TriangularSDModel
-        tol : float
-            Between 1e-10 and 1.
-
-        Returns
-        -------
-        int
-        """
-        if not isinstance(tol, numbers.Real) or not 1e-10 <= tol < 1:
-            raise ValueError(f"tol={tol!r}: expected a number between 1e-10 and 1")
-        most = 16
-        while True:
-            tail = np.abs(_series(model, most)[0])
-            error = tail[::-1].cumsum()[::-1]
-            if error[most // 2] < tol:
-                break
-            most *= 2
-        n = int(np.argmax(error < tol))
-        return max(4, n + n % 2)
-
-    def coefficients(self, model):
-        """Chebyshev series of the Fermi function and of ``-T ln(1 + e^{-(ε-μ)/T})``."""
-        if self.kernel not in ("none", "jackson"):
-            raise ValueError(f"kernel={self.kernel!r}: expected 'none' or 'jackson'")
-        n = self.moments_for(model)
-        series = _series(model, n)
-        if self.kernel == "jackson":
-            m, last = np.arange(n), np.pi / (n + 1)
-            series = series * (
-                ((n - m + 1) * np.cos(m * last) + np.sin(m * last) / np.tan(last)) / (n + 1)
-            )
-        return series
-
-    def solve(self, model, spins, sites=None):
-        """See :meth:`ElectronSolver.solve`."""
-        from .._kernels.chebyshev import onsite_blocks
-
-        centre, half_width = model.spectrum
-        n_sites = spins[0, ..., 0].size
-        wanted = np.arange(n_sites) if sites is None else np.asarray(sites, dtype=np.int64)
-        neighbours, hopping = model.neighbours()
-        series = self.coefficients(model)
-        boundaries = self._boundaries(model)
-        blocks = np.zeros((len(spins), len(wanted), 4))
-        omega = np.zeros(len(spins)) if sites is None else np.full(len(spins), np.nan)
-        for sample, state in enumerate(spins):
-            onsite = np.empty((n_sites, 4), np.float32)
-            onsite[:, 0] = -centre / half_width
-            onsite[:, 1:] = -model.exchange / half_width * state.reshape(-1, 3)
-            out = np.empty((2, len(wanted), 4))
-            for sign in boundaries:
-                elements = np.float32(-sign * hopping / half_width)
-                onsite_blocks(onsite, neighbours, elements, wanted, series, out)
-                blocks[sample] += out[0] / len(boundaries)
-                omega[sample] += out[1, :, :2].sum() / len(boundaries)
-        return blocks, omega
-
-    def _boundaries(self, model):
-        """Signs of the hops of each site, for periodic and antiperiodic boundaries."""
-        n_twists = _count("n_twists", self.n_twists, 1)
-        if n_twists > 2:
-            raise ValueError(
-                f"n_twists={n_twists}: KernelPolynomial has real hops, so 1 or 2; for more, use "
-                "ExactDiagonalization"
-            )
-        wraps = model.wraps()
-        kinds = itertools.product(range(n_twists), repeat=2)
-        return [np.where((wraps @ kind) % 2, -1.0, 1.0) for kind in kinds]
+    bare = torch.as_tensor(model.hamiltonian(np.zeros(spins.shape[1:]), twist), device=device)
+    matrices = bare.repeat(len(spins), 1, 1)
+    flat = torch.as_tensor(spins.reshape(len(spins), -1, 3), device=device)
+    x, y, z = (model.exchange * flat).unbind(-1)
+    blocks = matrices.view(len(spins), model.n_sites, 2, model.n_sites, 2).diagonal(0, 1, 3)
+    blocks[:, 0, 0] -= z
+    blocks[:, 1, 1] += z
+    blocks[:, 0, 1] -= torch.complex(x, -y)
+    blocks[:, 1, 0] -= torch.complex(x, y)
+    return matrices
 
 
-def _series(model, n_moments):
-    """Chebyshev coefficients of the two functions, shape (2, n_moments)."""
-    centre, half_width = model.spectrum
-    n_points = 4 * n_moments
-    angle = np.pi * (np.arange(n_points) + 0.5) / n_points
-    x = (half_width * np.cos(angle) + centre - model.mu) / model.temperature
-    values = np.stack([0.5 * (1 - np.tanh(0.5 * x)), -model.temperature * np.logaddexp(0.0, -x)])
-    cosines = np.cos(np.outer(angle, np.arange(n_moments)))
-    series = 2.0 / n_points * values @ cosines
-    series[:, 0] *= 0.5
-    return series
-
-
-def _count(name, value, least):
+def check_count(name, value, least):
+    """An int of at least ``least``, or a ValueError."""
     if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
         raise ValueError(f"{name}={value!r}: expected an int of at least {least}")
     return int(value)
+
+
+def check_sites(sites, n_sites):
+    """The flat numbers of the sites that are wanted, checked."""
+    if sites is None:
+        return np.arange(n_sites)
+    wanted = np.asarray(sites)
+    valid = wanted.ndim == 1 and wanted.size > 0 and wanted.dtype.kind in "iu"
+    if not valid or wanted.min() < 0 or wanted.max() >= n_sites:
+        raise ValueError(
+            f"sites={sites!r}: expected flat numbers of sites, 0 to {n_sites - 1}, one at least"
+        )
+    return wanted.astype(np.int64)

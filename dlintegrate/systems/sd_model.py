@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 
 from ..states import to_spins
-from .electrons import KernelPolynomial
+from .kernel_polynomial import KernelPolynomial
 from .spins import SpinSystem
 
 #: Displacements to nearest neighbours in units of a1 = (1, 0), a2 = (1/2, √3/2).
@@ -184,6 +184,8 @@ class TriangularSDModel(SpinSystem):
 
     def _solve(self, array, sites=None):
         self._check()
+        if not len(array):
+            return np.zeros((0, self.n_sites if sites is None else len(sites), 4)), np.zeros(0)
         solver = KernelPolynomial() if self.solver is None else self.solver
         return solver.solve(self, array, sites)
 
