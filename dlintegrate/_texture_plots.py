@@ -347,5 +347,5 @@ def _colorbar(ax, image, label):
     bar.outline.set_visible(False)
     figure = ax.figure
     if figure.axes == [ax] and figure.get_layout_engine() is not None:
-        # the bar grows with the axes: one pass of the layout is not enough
-        figure.get_layout_engine().execute(figure)
+        for _ in range(4):  # the bar grows with the axes, so the layout needs some passes
+            figure.get_layout_engine().execute(figure)
