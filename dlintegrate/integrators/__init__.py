@@ -12,6 +12,7 @@ from .corrected import CorrectedIntegrator
 from .fallback import Fallback
 from .llg import DampedMidpoint, LandauLifshitzGilbert, SemiImplicitB
 from .midpoint import ImplicitMidpoint
+from .multiple_time_step import MultipleTimeStep
 from .step_size import suggest_dt
 from .trajectory_file import open_trajectory
 from .verlet import PEFRL, BlanesMoanRKN4, SubsteppedVerlet, VelocityVerlet
@@ -27,6 +28,7 @@ __all__ = [
     "ImplicitMidpoint",
     "Integrator",
     "LandauLifshitzGilbert",
+    "MultipleTimeStep",
     "SemiImplicitB",
     "SublatticeComposition",
     "SubsteppedVerlet",
