@@ -8,9 +8,9 @@ recursion is two calls. Nothing is copied to the host in between.
 
 import torch
 
-#: Bytes of the vectors in hand: large enough to fill a GPU, small enough for any.
-PASS_BYTES = 1 << 28
-_VECTORS = 6  # four of the recursion, and two of products
+#: Bytes of the vectors in hand: a GPU wants to be filled, a processor has its caches.
+PASS_BYTES = {"cpu": 1 << 23, "cuda": 1 << 28}
+_VECTORS = 4  # two of the recursion, and two of products
 
 
 def onsite_blocks(onsite, neighbours, hopping, sites, coefficients, device):
@@ -35,7 +35,8 @@ def onsite_blocks(onsite, neighbours, hopping, sites, coefficients, device):
     blocks = _real_blocks(torch.as_tensor(onsite, dtype=torch.float32, device=device))
     wanted = torch.as_tensor(sites, device=device)
     series = torch.as_tensor(coefficients, dtype=torch.float64, device=device)
-    n_samples, n_probed = pass_shape(len(onsite), len(neighbours), len(sites))
+    n_bytes = PASS_BYTES.get(device.type, PASS_BYTES["cuda"])
+    n_samples, n_probed = pass_shape(len(onsite), len(neighbours), len(sites), n_bytes)
     rows = []
     for some in blocks.split(n_samples):
         parts = [_moments(hops, some, probed, series) for probed in wanted.split(n_probed)]
@@ -43,9 +44,9 @@ def onsite_blocks(onsite, neighbours, hopping, sites, coefficients, device):
     return torch.cat(rows).cpu().numpy()
 
 
-def pass_shape(n_samples, n_sites, n_wanted):
+def pass_shape(n_samples, n_sites, n_wanted, n_bytes):
     """How many samples and probed sites one pass takes."""
-    n_columns = max(1, PASS_BYTES // (_VECTORS * n_sites * 4 * 2 * 4))
+    n_columns = max(1, n_bytes // (_VECTORS * n_sites * 4 * 2 * 4))
     n_probed = max(1, min(n_wanted, n_columns))
     return max(1, min(n_samples, n_columns // n_probed)), n_probed
 
@@ -93,13 +94,11 @@ def _moments(hops, blocks, probed, series):
 
 
 def _apply(hops, stack, x, old, factor):
-    """``factor * H x - old``."""
+    """``old = factor * H x - old``, in place."""
     n_sites, n_lanes = x.shape[0], x.shape[-1]
-    new = torch.baddbmm(
-        old.view(-1, 4, n_lanes), stack, x.view(-1, 4, n_lanes), beta=-1.0, alpha=factor
-    )
-    flat = new.view(n_sites, -1)
-    return torch.sparse.addmm(flat, hops, x.view(n_sites, -1), alpha=factor).view(x.shape)
+    old.view(-1, 4, n_lanes).baddbmm_(stack, x.view(-1, 4, n_lanes), beta=-1.0, alpha=factor)
+    old.view(n_sites, -1).addmm_(hops, x.view(n_sites, -1), alpha=factor)
+    return old
 
 
 def _overlap(a, b):
