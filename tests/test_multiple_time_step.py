@@ -140,6 +140,10 @@ class Learned(HeisenbergLattice):
     def field_of(self, array):
         return super().field_of(array) + 5.0 * array
 
+    @property
+    def symmetries(self):
+        return frozenset({"translation"})
+
 
 class LearnedStep(BoundStep):
     @property

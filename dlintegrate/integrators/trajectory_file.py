@@ -34,6 +34,7 @@ DESCRIPTIONS = {
     "box_length": ("side of the periodic box", "1"),
     "density": ("particles per area", "1"),
     "fallback_fraction": ("fraction of the steps so far redone with small steps", "1"),
+    "field": ("field on the spins, the external one included", "1"),
     "failure_time": ("time of the first frame that a failed sample did not reach", "1"),
 }
 STATUS_ATTRIBUTES = {
