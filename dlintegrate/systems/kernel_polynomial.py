@@ -5,6 +5,7 @@ import numbers
 
 import numpy as np
 from joblib import Parallel, delayed
+from scipy.fft import dct
 
 from .electrons import ElectronSolver, check_count, check_sites
 
@@ -250,7 +251,6 @@ def _series(model, n_moments):
     angle = np.pi * (np.arange(n_points) + 0.5) / n_points
     x = (half_width * np.cos(angle) + centre - model.mu) / model.temperature
     values = np.stack([0.5 * (1 - np.tanh(0.5 * x)), -model.temperature * np.logaddexp(0.0, -x)])
-    cosines = np.cos(np.outer(angle, np.arange(n_moments)))
-    series = 2.0 / n_points * values @ cosines
+    series = dct(values, type=2)[:, :n_moments] / n_points
     series[:, 0] *= 0.5
     return series

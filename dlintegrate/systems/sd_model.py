@@ -1,5 +1,6 @@
 """Classical spins on a triangular lattice that couple to itinerant electrons."""
 
+import functools
 import numbers
 import warnings
 
@@ -53,6 +54,7 @@ class TriangularSDModel(SpinSystem):
     """
 
     state_dims = ("x", "y", "component")
+    lattice = "triangular"
 
     def __init__(
         self, shape=(24, 24), t1=1.0, t3=-0.85, J=1.0, mu=-3.5, temperature=0.05,
@@ -88,15 +90,7 @@ class TriangularSDModel(SpinSystem):
     @property
     def spectrum(self):
         """Centre and half width of an interval that holds all energies."""
-        k = np.linspace(-np.pi, np.pi, 121)
-        kx, ky = np.meshgrid(k, k)
-        band = 0.0
-        for dx, dy in NEAREST[:3]:
-            phase = kx * dx + ky * dy
-            band = band - 2 * self.t1 * np.cos(phase) - 2 * self.t3 * np.cos(2 * phase)
-        margin = abs(self.exchange) + 0.02 * np.ptp(band)
-        low, high = band.min() - margin, band.max() + margin
-        return 0.5 * (low + high), 0.5 * (high - low)
+        return _interval(self.t1, self.t3, abs(self.exchange))
 
     def _check(self):
         for name in ("t1", "t3", "J", "mu"):
@@ -229,3 +223,17 @@ class TriangularSDModel(SpinSystem):
             "energy": ((), omega - total @ self.bias),
             "magnetization": (("component",), total),
         }
+
+
+@functools.lru_cache(maxsize=128)
+def _interval(t1, t3, exchange):
+    """Centre and half width of the bare band with margins."""
+    k = np.linspace(-np.pi, np.pi, 121)
+    kx, ky = np.meshgrid(k, k)
+    band = 0.0
+    for dx, dy in NEAREST[:3]:
+        phase = kx * dx + ky * dy
+        band = band - 2 * t1 * np.cos(phase) - 2 * t3 * np.cos(2 * phase)
+    margin = exchange + 0.02 * np.ptp(band)
+    low, high = band.min() - margin, band.max() + margin
+    return 0.5 * (low + high), 0.5 * (high - low)
