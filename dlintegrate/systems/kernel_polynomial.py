@@ -5,7 +5,6 @@ import numbers
 
 import numpy as np
 from joblib import Parallel, delayed
-from scipy.fft import dct
 
 from .electrons import ElectronSolver, check_count, check_sites
 
@@ -247,10 +246,10 @@ def _colours(sides, n_colors):
 def _series(model, n_moments):
     """Chebyshev coefficients of the two functions, shape (2, n_moments)."""
     centre, half_width = model.spectrum
-    n_points = 4 * n_moments
-    angle = np.pi * (np.arange(n_points) + 0.5) / n_points
+    n_points = 8 * n_moments
+    angle = 2 * np.pi * np.arange(n_points) / n_points
     x = (half_width * np.cos(angle) + centre - model.mu) / model.temperature
     values = np.stack([0.5 * (1 - np.tanh(0.5 * x)), -model.temperature * np.logaddexp(0.0, -x)])
-    series = dct(values, type=2)[:, :n_moments] / n_points
+    series = 2 / n_points * np.fft.rfft(values).real[:, :n_moments]
     series[:, 0] *= 0.5
     return series
