@@ -246,7 +246,7 @@ def _colours(sides, n_colors):
 def _series(model, n_moments):
     """Chebyshev coefficients of the two functions, shape (2, n_moments)."""
     centre, half_width = model.spectrum
-    n_points = 8 * n_moments
+    n_points = max(4096, 8 * n_moments)
     angle = 2 * np.pi * np.arange(n_points) / n_points
     x = (half_width * np.cos(angle) + centre - model.mu) / model.temperature
     values = np.stack([0.5 * (1 - np.tanh(0.5 * x)), -model.temperature * np.logaddexp(0.0, -x)])
