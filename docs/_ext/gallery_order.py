@@ -8,6 +8,10 @@ _ORDER = (
     "plot_lj_phases.py",
     "plot_lj_stability.py",
     "plot_lj_transfer.py",
+    "plot_sd_exact_field.py",
+    "plot_sd_train.py",
+    "plot_sd_relax.py",
+    "plot_sd_receptive_field.py",
     "plot_grid_search.py",
     "plot_streaming.py",
 )
