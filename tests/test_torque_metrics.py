@@ -5,7 +5,16 @@ import pytest
 import torch
 import xarray as xr
 
-from dlintegrate import ExactDiagonalization, HeisenbergLattice, TriangularSDModel
+from dlintegrate import (
+    CorrectedIntegrator,
+    EquivariantTorque,
+    ExactDiagonalization,
+    FieldTraining,
+    HeisenbergLattice,
+    SemiImplicitB,
+    TorqueCNN,
+    TriangularSDModel,
+)
 from dlintegrate.metrics import (
     effective_receptive_field,
     equivariance_error,
@@ -219,3 +228,46 @@ class TestReceptiveField:
     def test_bad_input(self, options, message):
         with pytest.raises(ValueError, match=message):
             effective_receptive_field(MODEL, SPINS, **options)
+
+
+@pytest.fixture(scope="module")
+def fields():
+    """Fields learned from an energy, directly, and without symmetry, hardly trained."""
+    model = TriangularSDModel((6, 6), solver=ExactDiagonalization())
+    spins = model.random_states(2, 0)
+    training = FieldTraining(epochs=1, batch_size=1)
+    small = {"training": training, "precision": "double"}
+    vectors = {"n_vectors": 3, "n_scalars": 3, "n_directed": 2, "depth": 1, "first_reach": 2}
+    correctors = {
+        "energy": EquivariantTorque(**small, **vectors, energy=True),
+        "direct": EquivariantTorque(**small, **vectors),
+        "plain": TorqueCNN(widths=(4,), kernel_size=3, **small),
+    }
+    base = SemiImplicitB(model, dt=0.1)
+    return {
+        name: CorrectedIntegrator(base, corrector, random_state=0).fit(spins).simulated
+        for name, corrector in correctors.items()
+    }
+
+
+class TestLearnedField:
+    def test_the_symmetry_that_is_built_in_is_exact(self, fields):
+        for group in ("spin", "lattice"):
+            errors = {
+                name: equivariance_error(field, SPINS, group, relative=True, random_state=0)
+                for name, field in fields.items()
+            }
+            assert errors["energy"] < 1e-12 and errors["direct"] < 1e-12
+            assert errors["plain"] > 0.01
+
+    def test_a_field_from_an_energy_is_felt_as_it_is_exerted(self, fields):
+        def both_ways(name):
+            options = {"n_sites": 2, "random_state": 0}
+            seen = effective_receptive_field(fields[name], SPINS, **options)
+            response = effective_receptive_field(
+                fields[name], SPINS, method="perturbation", angle=1e-4, **options
+            )
+            return float(abs(seen - response).max() / seen.max())
+
+        assert both_ways("energy") < 1e-6
+        assert both_ways("direct") > 1e-3
