@@ -3,7 +3,7 @@ What a learned field has understood
 ===================================
 
 Errors of a learned field of itinerant electrons on unseen spins, its symmetry, and how far it
-sees, beside the exact one. Cost: about half a minute.
+sees, beside the exact one. Cost: about twenty seconds.
 """
 
 # %%

@@ -3,7 +3,7 @@ A skyrmion lattice repairs itself
 =================================
 
 A perturbed skyrmion lattice of 48 × 48 spins, relaxed with a learned field that has seen 24 × 24
-only. One exact field of this size takes half a minute. Cost: about half a minute.
+only. With exact fields this run would take hours. Cost: about half a minute.
 """
 
 # %%
