@@ -25,6 +25,7 @@ _REGISTRIES = (
     ".integrators.residue",
     ".correctors",
     ".integrators.force_step",
+    ".integrators.field_step",
 )
 
 

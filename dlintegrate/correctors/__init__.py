@@ -3,18 +3,25 @@
 from .base import Corrector, ResidueCorrector
 from .combined import CombinedForce
 from .elementary import ElementaryDifferentialResidue
+from .equivariant_torque import EquivariantTorque
+from .field import FieldCorrector
+from .field_training import FieldTraining
 from .force import ForceCorrector
 from .graph import GraphForce
 from .learned_composition import LearnedComposition
 from .many_body import ManyBodyForce
 from .pairwise import PairwiseForce
 from .roll_out import RollOut
+from .torque_cnn import TorqueCNN
 from .unet import UNetResidue
 
 __all__ = [
     "CombinedForce",
     "Corrector",
     "ElementaryDifferentialResidue",
+    "EquivariantTorque",
+    "FieldCorrector",
+    "FieldTraining",
     "ForceCorrector",
     "GraphForce",
     "LearnedComposition",
@@ -22,5 +29,6 @@ __all__ = [
     "PairwiseForce",
     "ResidueCorrector",
     "RollOut",
+    "TorqueCNN",
     "UNetResidue",
 ]

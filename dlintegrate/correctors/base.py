@@ -23,6 +23,8 @@ class Corrector(BaseEstimator, ABC):
     """
 
     batch_tolerance = 0.0
+    #: What it learns from: "state", reference states one step later, or "field", exact fields.
+    target = "state"
 
     @property
     def horizon(self):
@@ -36,7 +38,7 @@ class Corrector(BaseEstimator, ABC):
 
     @abstractmethod
     def fit(self, base, X, Y, *, device="cpu", random_state=None, progress=False):
-        """Learn from one-step labels.
+        """Learn from labels.
 
         Parameters
         ----------
@@ -44,7 +46,8 @@ class Corrector(BaseEstimator, ABC):
             The large step.
         X, Y : ndarray, shape (n_samples, ...)
             Validated (packed) states, and the reference states one ``base.dt`` later; with
-            a ``horizon`` above 1, Y has shape (n_samples, horizon, ...).
+            a ``horizon`` above 1, Y has shape (n_samples, horizon, ...). With the target
+            "field", Y are the fields on the spins instead.
         device : str, default "cpu"
             Torch device of correctors that use one.
         random_state : numpy.random.Generator, int or None

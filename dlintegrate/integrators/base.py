@@ -56,6 +56,11 @@ class Integrator(BaseEstimator, ABC):
         """
 
     @property
+    def simulated(self):
+        """The system whose observables a trajectory records."""
+        return self.system
+
+    @property
     def falls_back(self):
         """Whether steps of single samples may be redone with small ones; see :class:`Fallback`."""
         return False

@@ -90,6 +90,11 @@ class CorrectedIntegrator(VersionedState, Integrator):
         return self.base.system
 
     @property
+    def simulated(self):
+        """The learned field, if that is what the steps see; else the system of the base."""
+        return self.step_.system if hasattr(self, "step_") else self.system
+
+    @property
     def dt(self):
         """The time step of the base."""
         return self.base.dt
@@ -136,7 +141,8 @@ class CorrectedIntegrator(VersionedState, Integrator):
         samples : xarray.DataArray or array-like, shape (n_samples, ...)
             Equilibrium states, at all temperatures the integrator will meet.
         y : array-like like ``samples``, optional
-            The states one ``base.dt`` later, where they are known already.
+            The states one ``base.dt`` later, where they are known already; for correctors that
+            learn a field, the fields (``system.local_field(samples)``).
         progress : bool, default False
             Show progress bars.
 
@@ -167,7 +173,9 @@ class CorrectedIntegrator(VersionedState, Integrator):
         return self
 
     def _labels(self, system, samples, before, y):
-        """Packed states one step later, or an array of those 1 to ``horizon`` steps later."""
+        """What the corrector's ``target`` and ``horizon`` ask for."""
+        if self.corrector.target == "field":
+            return self._fields(system, before, y)
         horizon = self.corrector.horizon
         if y is None:
             return self.make_labels(samples) if horizon == 1 else self.make_labels(samples, horizon)
@@ -181,6 +189,23 @@ class CorrectedIntegrator(VersionedState, Integrator):
         if not hasattr(y, "dims"):
             y = like(np.asarray(y), samples, system.state_dims)
         return system.validate(y, "y")
+
+    def _fields(self, system, before, y):
+        """Exact fields on spins, computed unless known."""
+        if y is None:
+            n_chunks = min(len(before), 4 * effective_n_jobs(self.n_jobs))
+            return np.concatenate(
+                Parallel(n_jobs=self.n_jobs, prefer="threads")(
+                    delayed(system.field_of)(chunk) for chunk in np.array_split(before, n_chunks)
+                )
+            )
+        fields = np.asarray(y, dtype=np.float64)
+        if fields.shape != before.shape or not np.isfinite(fields).all():
+            raise ValueError(
+                f"y has shape {fields.shape}: expected finite fields on the spins, of shape "
+                f"{before.shape}; {self.corrector!r} learns fields, not the next states"
+            )
+        return fields
 
     def _fitted_base(self, samples, y):
         if not hasattr(self.base, "fit"):
@@ -309,21 +334,27 @@ class CorrectedIntegrator(VersionedState, Integrator):
         return self.step(samples)
 
     def score(self, samples, y=None):
-        """Negative one-step error (rms per spin); greater is better.
+        """Negative one-step error (rms per spin), or torque error of a learned field.
 
         Parameters
         ----------
         samples : array-like, shape (n_samples, ...)
         y : array-like, optional
             Labels; by default a converged integration (see
-            :func:`dlintegrate.metrics.one_step_error`).
+            :func:`dlintegrate.metrics.one_step_error`), or exact fields.
 
         Returns
         -------
         float
         """
-        from ..metrics import one_step_error
+        from ..metrics import one_step_error, torque_error
 
+        check_is_fitted(self, "step_")
+        if self.corrector_.target == "field":
+            system, spins = self.base_.validate(samples)
+            fields = self._fields(system, spins, y)
+            learned = self.simulated.matching(spins).field_of(spins)
+            return -float(torque_error(learned, fields, spins))
         return -one_step_error(self, samples, y)
 
     def __sklearn_is_fitted__(self):

@@ -48,7 +48,7 @@ def resume(integrator, path, t_max, *, progress):
         attrs, last = file.attributes(), file.last_frame(integrator.system.state_name)
     _check_same(integrator, attrs, path)
     save_every = int(attrs["save_every"])
-    system = integrator.system.resized(last.state.shape[1:])
+    system = integrator.simulated.resized(last.state.shape[1:])
     n_frames = _count_frames(integrator, t_max, save_every)
     run = _Run(integrator, system, system.pack(last.state, last.coords), save_every)
     run.frame = last.index

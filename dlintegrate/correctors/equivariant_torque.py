@@ -1,0 +1,99 @@
+"""A network of vectors that turns with the spins."""
+
+import numbers
+
+from .field import FieldCorrector
+
+
+class EquivariantTorque(FieldCorrector):
+    """Local field from channels of vectors: equivariant under O(3) and D6 by construction.
+
+    The first layer sums spins over hexagonal shells up to ``first_reach`` (with nothing
+    behind it, this would be a learned RKKY exchange). Each block then spreads the vectors
+    to neighbours and multiplies them by gates, which are functions of invariants: of dot
+    products of vectors at a site. Kernels depend on the orbit of a displacement under D6,
+    times the harmonics of orders 0, 1 and 2 of its angle. The field is the sum of the
+    vectors, weighted by invariants again; it changes sign with the spins.
+
+    Parameters
+    ----------
+    n_vectors, n_scalars : int, default 16
+        Channels.
+    n_directed : int, default 4
+        Channels of each of the orders 1 and 2; 0 for isotropic kernels only.
+    depth : int, default 4
+        Blocks; 0 is the linear field.
+    reach : int, default 2
+        Of a block's kernels, in bonds.
+    first_reach : int, default 6
+        Of the first layer. A torque depends on spins up to ``first_reach + depth * reach``.
+    energy : bool, default False
+        Learn an energy and take its gradient: costs about three times as much, and
+        damped spins cannot gain energy for ever.
+    training : FieldTraining, optional
+    precision : {"single", "double"}, default "single"
+        Of predictions. Only double precision is exact enough for guarantees to rounding.
+
+    Attributes
+    ----------
+    weights_ : dict of str to ndarray
+    scale_ : float
+        Mean torque of the training set.
+    history_ : dict of lists
+
+    Examples
+    --------
+    >>> from dlintegrate import (CorrectedIntegrator, EquivariantTorque, FieldTraining,
+    ...     SemiImplicitB, TriangularSDModel)
+    >>> model = TriangularSDModel(shape=(12, 12))
+    >>> network = EquivariantTorque(depth=1, training=FieldTraining(epochs=2, batch_size=1))
+    >>> learned = CorrectedIntegrator(SemiImplicitB(model, dt=0.5, damping=0.1), network)
+    >>> learned = learned.fit(model.random_states(2, random_state=0))
+    >>> larger = TriangularSDModel(shape=(24, 24)).random_states(1, random_state=1)
+    >>> learned.step(larger).shape
+    (1, 24, 24, 3)
+    """
+
+    def __init__(
+        self, n_vectors=16, n_scalars=16, n_directed=4, depth=4, reach=2, first_reach=6,
+        energy=False, training=None, precision="single",
+    ):  # fmt: skip
+        self.n_vectors = n_vectors
+        self.n_scalars = n_scalars
+        self.n_directed = n_directed
+        self.depth = depth
+        self.reach = reach
+        self.first_reach = first_reach
+        self.energy = energy
+        self.training = training
+        self.precision = precision
+
+    @property
+    def field_symmetries(self):
+        """Both."""
+        return frozenset({"rotation", "lattice"})
+
+    @property
+    def conservative(self):
+        """With ``energy=True``."""
+        return bool(self.energy)
+
+    def _check_parameters(self):
+        super()._check_parameters()
+        for name, least in (
+            ("n_vectors", 1), ("n_scalars", 1), ("n_directed", 0), ("depth", 0), ("reach", 1),
+            ("first_reach", 1),
+        ):  # fmt: skip
+            value = getattr(self, name)
+            if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
+                raise ValueError(f"{name}={value!r}: expected an int of at least {least}")
+        if not isinstance(self.energy, bool):
+            raise ValueError(f"energy={self.energy!r}: expected True or False")
+
+    def _build(self):
+        from ._field_modules import VectorNetwork
+
+        return VectorNetwork(
+            self.n_vectors, self.n_scalars, self.n_directed, self.depth, self.reach,
+            self.first_reach, self.energy,
+        )  # fmt: skip

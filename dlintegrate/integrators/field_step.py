@@ -1,0 +1,129 @@
+"""The step of a field corrector: the base step in a learned field."""
+
+from sklearn.base import clone
+
+from ..systems.spins import SpinSystem
+from .bound import BoundStep
+
+
+class LearnedField(SpinSystem):
+    """A system of spins whose field is a fitted network, plus the external field.
+
+    Parameters
+    ----------
+    model : SpinSystem
+        What the network was fitted to; gives lattice and external field.
+    corrector : FieldCorrector
+        Fitted.
+    """
+
+    def __init__(self, model, corrector):
+        self.model = model
+        self.corrector = corrector
+
+    @property
+    def state_dims(self):
+        """Those of the model."""
+        return self.model.state_dims
+
+    @property
+    def lattice_shape(self):
+        """The sides of the model's lattice."""
+        return self.model.lattice_shape
+
+    @property
+    def field(self):
+        """The external field."""
+        return self.model.field
+
+    @property
+    def invariants(self):
+        """Energy and magnetisation only where a learned energy implies them."""
+        exact = self.corrector.conservative and self.corrector.precision == "double"
+        return super().invariants if exact else frozenset({"norm"})
+
+    @property
+    def symmetries(self):
+        """Those of the model that the network has by construction."""
+        kept = {"translation"}
+        if "rotation" in self.corrector.field_symmetries:
+            kept |= {"rotation", "time_reversal"}
+        double = self.corrector.precision == "double"
+        return frozenset(kept & super().symmetries) if double else frozenset()
+
+    def resized(self, state_shape):
+        """Return this field on the lattice of a state."""
+        model = self.model.resized(state_shape)
+        return self if model is self.model else LearnedField(model, self.corrector)
+
+    def validate(self, states, name="samples"):
+        """As the model does."""
+        return self.model.validate(states, name)
+
+    def field_of(self, array):
+        """Field perpendicular to the spins, and the whole external one."""
+        return self.corrector.field(array) + self.bias
+
+    def local_field(self, states):
+        """As :meth:`field_of`, of states that are checked first.
+
+        Parameters
+        ----------
+        states : xarray.DataArray or array-like, shape (n_samples, *sides, 3)
+
+        Returns
+        -------
+        ndarray, like ``states``
+        """
+        return self.field_of(self.validate(states))
+
+    def field_tensor(self, spins):
+        """Torch twin of :meth:`field_of`, without the external field."""
+        return self.corrector.field_tensor(spins)
+
+    def energy(self, states):
+        """Learned energy ``E - B·Σ S_i``, shape (n_samples,); see FieldCorrector."""
+        array = self.validate(states)
+        return self.corrector.learned_energy(array) - array.reshape(len(array), -1, 3).sum(1) @ self.bias
+
+    def observables(self, array):
+        """Total magnetisation, and the learned energy where there is one."""
+        total = array.reshape(len(array), -1, 3).sum(axis=1)
+        known = {"magnetization": (("component",), total)}
+        if self.corrector.conservative:
+            known["energy"] = ((), self.corrector.learned_energy(array) - total @ self.bias)
+        return known
+
+
+class FieldStep(BoundStep):
+    """The base step with its system replaced by a :class:`LearnedField`.
+
+    Parameters
+    ----------
+    base : Integrator
+        A step of spins in a local field, such as :class:`SemiImplicitB`.
+    corrector : FieldCorrector
+        Fitted.
+    """
+
+    @property
+    def system(self):
+        """The learned field."""
+        return LearnedField(self.base.system, self.corrector)
+
+    @property
+    def guarantees(self):
+        """Those of the base step in a field with the symmetries of the learned one."""
+        return self._step.guarantees
+
+    @property
+    def _step(self):
+        return clone(self.base, safe=False).set_params(system=self.system)
+
+    def validate(self, states, name="samples"):
+        """As the base step validates; the system is the learned field."""
+        return self._step.validate(states, name)
+
+    def advance(self, array, n_steps):
+        """Steps in the learned field; see :meth:`Integrator.advance`."""
+        return self._step.advance(array, n_steps)

@@ -1,0 +1,271 @@
+"""Learned fields: symmetry, locality, learning, and steps in them."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.exceptions import NotFittedError
+
+from dlintegrate import (
+    CorrectedIntegrator,
+    DampedMidpoint,
+    EquivariantTorque,
+    ExactDiagonalization,
+    FieldTraining,
+    HeisenbergLattice,
+    SemiImplicitB,
+    TorqueCNN,
+    TriangularSDModel,
+    load,
+    save,
+)
+from dlintegrate.correctors.field_training import move_sites, point_group
+from dlintegrate.metrics import torque_error
+from dlintegrate.testing import check_integrator
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*period of 12 sites")
+SMALL = {"n_vectors": 6, "n_scalars": 6, "n_directed": 2, "first_reach": 2, "reach": 1}
+ONCE = FieldTraining(epochs=1)
+
+
+def fields_like(spins, seed=99):
+    return np.random.default_rng(seed).normal(size=spins.shape)
+
+
+def fitted(network, side=8, step=SemiImplicitB, **options):
+    """Some weights: what a short fit to anything at all gives."""
+    model = TriangularSDModel((side, side), field=options.pop("field", (0, 0, 0)))
+    spins = model.random_states(2, 0)
+    base = step(model, options.pop("dt", 0.3), **options)
+    return CorrectedIntegrator(base, network, random_state=1).fit(spins, fields_like(spins))
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["direct", "from an energy"])
+def equivariant(request):
+    network = EquivariantTorque(
+        **SMALL, depth=2, energy=request.param, training=ONCE, precision="double"
+    )
+    return fitted(network).simulated
+
+
+class TestEquivariantTorque:
+    def test_turns_with_the_spins_and_changes_sign_with_them(self, equivariant, rng):
+        spins = equivariant.random_states(2, 1)
+        field = equivariant.field_of(spins)
+        assert np.abs(field).max() > 1e-3
+        turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]  # reflections too: O(3)
+        np.testing.assert_allclose(equivariant.field_of(spins @ turn.T), field @ turn.T, atol=1e-12)
+        np.testing.assert_allclose(equivariant.field_of(-spins), -field, atol=1e-12)
+
+    def test_has_the_symmetry_of_the_lattice(self, equivariant):
+        spins = equivariant.random_states(1, 2)
+        field = equivariant.field_of(spins)
+        for places in point_group((8, 8)).numpy():
+
+            def move(array, places=places):
+                return array.reshape(1, 64, 3)[:, places].reshape(1, 8, 8, 3)
+
+            np.testing.assert_allclose(equivariant.field_of(move(spins)), move(field), atol=1e-12)
+        rolled = np.roll(spins, (3, 1), (1, 2))
+        np.testing.assert_allclose(
+            equivariant.field_of(rolled), np.roll(field, (3, 1), (1, 2)), atol=1e-12
+        )
+
+    def test_is_perpendicular_to_the_spins(self, equivariant):
+        spins = equivariant.random_states(1, 3)
+        np.testing.assert_allclose((equivariant.field_of(spins) * spins).sum(-1), 0, atol=1e-14)
+
+    def test_is_the_same_on_a_larger_lattice(self, equivariant):
+        spins = equivariant.random_states(1, 4)
+        large = equivariant.resized((16, 24, 3)).field_of(np.tile(spins, (1, 2, 3, 1)))
+        np.testing.assert_allclose(
+            large, np.tile(equivariant.field_of(spins), (1, 2, 3, 1)), atol=1e-12
+        )
+
+    def test_looks_no_further_than_its_kernels_reach(self):
+        network = EquivariantTorque(**SMALL, depth=2, training=ONCE, precision="double")
+        learned = fitted(network).simulated.resized((16, 16, 3))
+        spins = learned.random_states(1, 5)
+        changed = spins.copy()
+        changed[0, 8, 8] *= -1
+        moved = np.abs(learned.field_of(changed) - learned.field_of(spins))[0].max(axis=-1)
+        a, b = np.indices((16, 16)) - 8
+        distance = np.maximum(np.maximum(abs(a), abs(b)), abs(a + b))
+        reach = 2 + 2 * 1
+        assert moved[distance > reach].max() == 0
+        assert moved[distance == reach].max() > 1e-9
+
+    def test_with_an_energy_is_its_gradient(self):
+        network = EquivariantTorque(
+            **SMALL, depth=1, energy=True, training=ONCE, precision="double"
+        )
+        learned = fitted(network, field=(0.1, 0.2, -0.3)).simulated
+        spins = learned.random_states(1, 6)
+        field, h = learned.field_of(spins), 1e-5
+        for x, y in [(0, 0), (3, 7)]:
+            s = spins[0, x, y]
+            along = np.cross(s, [0.3, 0.5, -0.7])
+            along /= np.linalg.norm(along)
+            energies = []
+            for sign in (1, -1):
+                turned = spins.copy()
+                turned[0, x, y] = np.cos(h) * s + sign * np.sin(h) * along
+                energies.append(learned.energy(turned)[0])
+            slope = -(energies[0] - energies[1]) / (2 * h)
+            assert slope == pytest.approx(field[0, x, y] @ along, abs=1e-7)
+
+    @pytest.mark.parametrize(
+        "parameters, message",
+        [
+            ({"depth": -1}, "depth=-1: expected an int of at least 0"),
+            ({"n_vectors": 0}, "n_vectors=0"),
+            ({"precision": "half"}, "precision='half'"),
+            ({"energy": 1}, "energy=1: expected True or False"),
+            ({"training": FieldTraining(loss="mean")}, "loss='mean'"),
+            ({"training": FieldTraining(floor=0.0)}, "floor=0.0: expected a positive"),
+        ],
+    )
+    def test_refuses_parameters_that_make_no_sense(self, parameters, message):
+        with pytest.raises(ValueError, match=message):
+            fitted(EquivariantTorque(**{**SMALL, "training": ONCE, **parameters}))
+
+
+class TestLearning:
+    def test_a_linear_field_is_found_by_a_network_without_blocks(self):
+        spins = TriangularSDModel((10, 10)).random_states(8, 7)
+        fields = 0.0
+        for weight, steps in ((-0.7, [(1, 0), (0, 1), (-1, 1)]), (0.3, [(2, 0), (0, 2), (-2, 2)])):
+            for a, b in steps:
+                for sign in (1, -1):
+                    fields = fields + weight * np.roll(spins, (sign * a, sign * b), (1, 2))
+        training = FieldTraining(epochs=60, batch_size=2, learning_rate=0.03)
+        network = EquivariantTorque(n_vectors=2, depth=0, first_reach=2, training=training)
+        model = TriangularSDModel((10, 10), field=(0, 0, 0))
+        learned = CorrectedIntegrator(SemiImplicitB(model, 0.1), network, random_state=0)
+        learned.fit(spins[:6], fields[:6])
+        assert -learned.score(spins[6:], fields[6:]) < 0.02
+
+    @pytest.mark.parametrize(
+        "network", [EquivariantTorque(**SMALL, depth=1), TorqueCNN((6, 8), kernel_size=3)],
+        ids=["vectors", "plain"],
+    )  # fmt: skip
+    def test_the_exact_field_is_learned_from_a_few_states(self, network):
+        model = TriangularSDModel((6, 6), solver=ExactDiagonalization())
+        spins = model.random_states(12, 8)
+        training = FieldTraining(epochs=150, batch_size=4, learning_rate=5e-3, augmentation=False)
+        learned = CorrectedIntegrator(
+            SemiImplicitB(model, 0.5), network.set_params(training=training), random_state=0
+        ).fit(spins)
+        assert -learned.score(spins) < 0.5
+        assert learned.history_["loss"][-1] < 0.3 * learned.history_["loss"][0]
+
+    def test_augmentation_moves_sites_as_the_exact_model_allows(self):
+        model = TriangularSDModel((6, 6), solver=ExactDiagonalization(), field=(0, 0, 0))
+        spins = model.random_states(3, 9)
+        batch = {"spins": spins, "fields": model.field_of(spins)}
+        batch = {k: torch.as_tensor(v).movedim(-1, 1) for k, v in batch.items()}
+        moved = move_sites(batch, torch.Generator().manual_seed(0))
+        assert not torch.equal(moved["spins"], batch["spins"])
+        expected = model.field_of(moved["spins"].movedim(1, -1).numpy())
+        np.testing.assert_allclose(moved["fields"].movedim(1, -1).numpy(), expected, atol=1e-12)
+        assert len(point_group((6, 6))) == 12 and len(point_group((6, 8))) == 2
+
+    def test_the_relative_loss_is_that_of_the_paper_above_its_floor(self, rng):
+        spins = rng.normal(size=(2, 3, 4, 4))
+        spins /= np.linalg.norm(spins, axis=1, keepdims=True)
+        torque = np.cross(spins, rng.normal(size=spins.shape), axis=1)
+        batch = {"spins": torch.as_tensor(spins), "torques": torch.as_tensor(torque)}
+        loss = FieldTraining(floor=0.3)._relative(lambda x: 0.0 * x, batch)
+        length = np.maximum(np.linalg.norm(torque, axis=1), 0.3)
+        assert float(loss) == pytest.approx((np.abs(torque).sum(axis=1) / length).mean())
+
+    def test_fields_along_the_spins_teach_nothing(self):
+        model = TriangularSDModel((6, 6), field=(0, 0, 0))
+        spins = model.random_states(2, 0)
+        learner = CorrectedIntegrator(SemiImplicitB(model, 0.1), EquivariantTorque(**SMALL))
+        with pytest.raises(ValueError, match="no torque to learn"):
+            learner.fit(spins, 0.0 * spins)
+
+    @pytest.mark.parametrize("wrong", [np.nan, "shape"])
+    def test_labels_must_be_fields(self, wrong):
+        model = TriangularSDModel((6, 6))
+        spins = model.random_states(2, 0)
+        fields = fields_like(spins)
+        fields = fields[:1] if wrong == "shape" else np.where(fields > 2, np.nan, fields)
+        learner = CorrectedIntegrator(SemiImplicitB(model, 0.1), EquivariantTorque(**SMALL))
+        with pytest.raises(ValueError, match="expected finite fields on the spins"):
+            learner.fit(spins, fields)
+
+    def test_other_lattices_are_refused(self):
+        lattice = HeisenbergLattice((6, 6))
+        learner = CorrectedIntegrator(SemiImplicitB(lattice, 0.1), EquivariantTorque(**SMALL))
+        with pytest.raises(TypeError, match="needs spins on a triangular lattice"):
+            learner.fit(lattice.random_states(2, 0))
+
+
+class TestSteps:
+    def test_labels_are_the_exact_fields(self):
+        model = TriangularSDModel((6, 6), solver=ExactDiagonalization())
+        spins = model.random_states(3, 10)
+        network = EquivariantTorque(**SMALL, depth=1, training=FieldTraining(epochs=2))
+        fits = [
+            CorrectedIntegrator(SemiImplicitB(model, 0.5), network, random_state=3).fit(*given)
+            for given in ((spins,), (spins, model.local_field(spins)))
+        ]
+        np.testing.assert_array_equal(fits[0].step(spins), fits[1].step(spins))
+
+    def test_the_step_is_the_base_step_in_the_learned_field(self):
+        learned = fitted(EquivariantTorque(**SMALL, training=ONCE), damping=0.2, field=(0, 0, 0.1))
+        spins = learned.simulated.random_states(2, 11)
+        expected = SemiImplicitB(learned.simulated, 0.3, damping=0.2).step(spins, 3)
+        np.testing.assert_array_equal(learned.step(spins, 3), expected)
+        exact = TriangularSDModel((8, 8)).field_of(spins)
+        assert torque_error(learned.simulated.field_of(spins), exact, spins) > 0
+
+    @pytest.mark.parametrize("options", [{}, {"damping": 0.2, "drop_longitudinal": True}])
+    def test_a_direct_field_keeps_what_it_declares(self, options):
+        network = EquivariantTorque(**SMALL, depth=1, training=ONCE, precision="double")
+        learned = fitted(network, **options)
+        assert {"norm", "rotation_equivariant", "translation_equivariant"} <= learned.guarantees
+        assert "energy" not in learned.guarantees
+        check_integrator(learned, max_examples=3)
+
+    def test_a_learned_energy_keeps_the_magnetisation_under_the_midpoint_rule(self):
+        network = EquivariantTorque(
+            **SMALL, depth=1, energy=True, training=ONCE, precision="double"
+        )
+        learned = fitted(network, step=DampedMidpoint, dt=0.05)
+        assert {"magnetization", "symplectic", "time_reversible"} <= learned.guarantees
+        check_integrator(learned, max_examples=3)
+
+    def test_single_precision_declares_the_norm_alone(self):
+        assert fitted(EquivariantTorque(**SMALL, training=ONCE)).guarantees == {"norm"}
+        assert fitted(TorqueCNN((4,), training=ONCE, precision="double")).guarantees == {
+            "norm", "translation_equivariant"
+        }  # fmt: skip
+
+    def test_damping_lowers_a_learned_energy(self):
+        network = EquivariantTorque(**SMALL, energy=True, training=ONCE)
+        learned = fitted(network, damping=0.3, drop_longitudinal=True, dt=0.1)
+        run = learned.simulate(learned.simulated.random_states(1, 12), 3.0, save_every=5)
+        assert (run.energy.diff("time") < 0).all()
+
+    def test_a_direct_field_has_no_energy(self):
+        learned = fitted(EquivariantTorque(**SMALL, training=ONCE))
+        assert "energy" not in learned.simulate(learned.simulated.random_states(1, 0), 0.3)
+        with pytest.raises(TypeError, match="learns a field without an energy"):
+            learned.simulated.energy(learned.simulated.random_states(1, 0))
+
+    def test_round_trips_and_resumes_bit_for_bit(self, tmp_path):
+        learned = fitted(EquivariantTorque(**SMALL, training=ONCE), damping=0.1)
+        save(learned, tmp_path / "learned.safetensors")
+        again = load(tmp_path / "learned.safetensors")
+        start = TriangularSDModel((12, 12)).random_states(1, 13)
+        whole = learned.simulate(start, 1.8, save_every=2)
+        again.simulate(start, 0.6, save_every=2, path=tmp_path / "run.nc")
+        with again.resume(tmp_path / "run.nc", 1.8) as resumed:
+            np.testing.assert_array_equal(resumed.spin, whole.spin)
+            np.testing.assert_array_equal(resumed.magnetization, whole.magnetization)
+
+    def test_an_unfitted_field_says_so(self):
+        with pytest.raises(NotFittedError, match="this TorqueCNN is not fitted"):
+            TorqueCNN().field(np.ones((1, 6, 6, 3)))
