@@ -1,7 +1,7 @@
 """Trajectory error against exact fields: MultipleTimeStep and its classical rivals.
 
     python benchmarks/bench_multiple_time_step.py                        # 12², stand-in: 10 min
-    python benchmarks/bench_multiple_time_step.py --side 24 --fast NAME  # about an hour
+    python benchmarks/bench_multiple_time_step.py --side 24 --fast NAME  # an hour or two a core
     python benchmarks/bench_multiple_time_step.py --side 24 --fast NAME --damping 0.05
 
 NAME is the file of a fitted CorrectedIntegrator, or the name of a pretrained one. Without it,
@@ -199,12 +199,16 @@ def main():
     parser.add_argument("--damping", type=float, nargs="+", default=[0.05, 0.0])
     parser.add_argument("--duration", type=float, default=40.0)
     parser.add_argument("--twists", type=int, default=1, help="of the exact field")
+    parser.add_argument("--jobs", type=int, default=1, help="threads of the exact field")
     options = parser.parse_args()
     began = time.time()
     shape = (options.side, options.side)
     # at 24² the series is as fast as diagonalisation, and takes threads better
-    solver = (ExactDiagonalization(options.twists) if options.side == 12
-              else KernelPolynomial(300, n_twists=options.twists))  # fmt: skip
+    solver = (
+        ExactDiagonalization(options.twists, options.jobs)
+        if options.side == 12
+        else KernelPolynomial(300, n_twists=options.twists, n_jobs=options.jobs)
+    )
     exact = Counted(shape, solver=solver)
     fast = load_fast(options.fast, shape)
     n_relax = round(RELAXATION / 2)
