@@ -13,20 +13,29 @@ from dlintegrate import (
     BlanesMoanRKN4,
     CombinedForce,
     CorrectedIntegrator,
+    DampedMidpoint,
     ElementaryDifferentialResidue,
+    EquivariantTorque,
+    ExactDiagonalization,
     Fallback,
+    FieldTraining,
     GraphForce,
     HeisenbergLattice,
     ImplicitMidpoint,
+    KernelPolynomial,
     LearnedComposition,
     LennardJones2D,
     ManyBodyForce,
+    MultipleTimeStep,
     PairwiseForce,
     RollOut,
+    SemiImplicitB,
     SublatticeComposition,
     SubsteppedVerlet,
     SuzukiTrotter2,
     SuzukiTrotter4,
+    TorqueCNN,
+    TriangularSDModel,
     UNetResidue,
     VelocityVerlet,
 )
@@ -35,6 +44,8 @@ SYSTEM = HeisenbergLattice(shape=4)
 BASE = SuzukiTrotter2(SYSTEM, 0.1)
 FLUID = LennardJones2D(4)
 VERLET = VelocityVerlet(FLUID, 0.1)
+MAGNET = TriangularSDModel((12, 12))
+LLG = SemiImplicitB(MAGNET, 0.5, damping=0.1)
 EVERYTHING = [
     SYSTEM, BASE, SuzukiTrotter4(SYSTEM, 0.1), BlanesMoan4(SYSTEM, 0.1),
     ImplicitMidpoint(SYSTEM, 0.1), SublatticeComposition(SYSTEM, 0.1, [0.5, 1.0, 0.5]),
@@ -43,6 +54,9 @@ EVERYTHING = [
     FLUID, VERLET, PEFRL(FLUID, 0.1), BlanesMoanRKN4(FLUID, 0.1), SubsteppedVerlet(FLUID, 0.1),
     RollOut(), Fallback(), PairwiseForce(), ManyBodyForce(), CombinedForce(), GraphForce(),
     CorrectedIntegrator(VERLET, GraphForce(training=RollOut()), fallback=Fallback()),
+    MAGNET, LLG, ExactDiagonalization(), KernelPolynomial(), DampedMidpoint(MAGNET, 0.1),
+    TorqueCNN(), EquivariantTorque(), FieldTraining(), MultipleTimeStep(LLG, MAGNET),
+    CorrectedIntegrator(LLG, EquivariantTorque(training=FieldTraining())),
 ]  # fmt: skip
 WITHOUT_DATA = [
     checks.check_estimator_cloneable,

@@ -1,0 +1,201 @@
+"""Train a torque model of the s-d model and write its weights with their provenance.
+
+Training states come from ``torque_data.py``; then, from first to last::
+
+    python benchmarks/torque_data.py FOLDER test seed linear
+    python benchmarks/train_torque.py FOLDER --data seed linear --minutes 10 --output first.safetensors
+    python benchmarks/train_torque.py FOLDER --relax first.safetensors
+    python benchmarks/train_torque.py FOLDER --data seed linear policy --minutes 60 \
+        --output dlintegrate/datasets/weights/sd-torque.safetensors
+
+``--relax`` lets new starts relax in the learned field and labels what they become, so that the
+next fit knows the states that its predecessor goes to; near-relaxed ones are the majority.
+For the setting of the paper, on one GPU, label 48² trajectories (``sample_relaxation``) and::
+
+    python benchmarks/train_torque.py FOLDER --data paper --network cnn --widths 64 128 256 512 \
+        --minutes 4320 --batch-size 64 --device cuda --output torque-cnn.safetensors
+
+Killed at any moment, the same command goes on from its last epoch. ``--quick`` shows that it
+works.
+"""  # noqa: E501
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+
+import common
+import numpy as np
+import torque_data
+
+from dlintegrate import (
+    CorrectedIntegrator,
+    EquivariantTorque,
+    FieldTraining,
+    SemiImplicitB,
+    TorqueCNN,
+    TriangularSDModel,
+    load,
+    save,
+)
+from dlintegrate.metrics import torque_angle, torque_error
+
+
+def arguments():
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder")
+    parser.add_argument("--data", nargs="+", default=["seed", "linear"])
+    parser.add_argument("--network", default="directed",
+                        choices=["directed", "isotropic", "energy", "cnn"])  # fmt: skip
+    parser.add_argument("--widths", type=int, nargs="+", default=[16, 32, 32, 64])
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--epochs", type=int, default=100_000)
+    parser.add_argument("--batch-size", type=int, default=8)
+    parser.add_argument("--learning-rate", type=float, default=3e-3)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--no-compile", action="store_true")
+    parser.add_argument("--relax", metavar="WEIGHTS", help="make the stage 'policy' and stop")
+    parser.add_argument("--quick", action="store_true", help="a minute's work")
+    parser.add_argument("--output", help="weights; provenance goes to .json beside")
+    return parser.parse_args()
+
+
+def read(folder, stages):
+    """All spins and fields of stages, as two arrays (n, x, y, 3)."""
+    spins, fields = [], []
+    for stage in stages:
+        data = np.load(os.path.join(folder, f"{stage}.npz"))
+        for part, name in ((spins, "spins"), (fields, "fields")):
+            part.append(np.float64(data[name]).reshape(-1, *data[name].shape[-3:]))
+    return torque_data.unit(np.concatenate(spins)), np.concatenate(fields)
+
+
+def relax(folder, weights):
+    """New starts relaxed in a learned field, and their labels: the stage ``policy``."""
+    learned = load(weights)
+    rng = np.random.default_rng(2)
+    begin = torque_data.starts(rng, 16, 16)
+    damping = rng.choice([0.05, 0.1, 0.3], size=len(begin))
+    times = [40, 80, 160, 240, 320, 480, 640]
+    system = learned.step_.system.resized(begin.shape[1:])
+    frames = torque_data.relax(system, begin, damping, times)
+    labels = torque_data.label(
+        frames.reshape(-1, *frames.shape[-3:]), torque_data.TRAINING_MOMENTS
+    ).reshape(frames.shape)
+    for k, time_ in enumerate(times):
+        error = torque_error(system.field_of(frames[:, k]) - system.bias, labels[:, k], frames[:, k])
+        print(f"t = {time_}: torque error {error:.3f}", flush=True)
+    torque_data.store(os.path.join(folder, "policy.npz"), spins=frames, fields=labels)
+
+
+def network(options, training):
+    """The corrector of a name."""
+    if options.network == "cnn":
+        return TorqueCNN(tuple(options.widths), training=training)
+    return EquivariantTorque(
+        n_directed=0 if options.network == "isotropic" else 4,
+        energy=options.network == "energy", training=training,
+    )  # fmt: skip
+
+
+def main():
+    """Read, train, write."""
+    options = arguments()
+    if options.relax:
+        relax(options.folder, options.relax)
+        return
+    if options.quick:
+        options.minutes, options.no_compile = 0.3, True
+    started = time.time()
+    spins, fields = read(options.folder, options.data)
+    output = Path(options.output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    training = FieldTraining(
+        epochs=options.epochs, batch_size=options.batch_size, max_seconds=60 * options.minutes,
+        learning_rate=options.learning_rate, checkpoint=str(output.with_suffix(".checkpoint")),
+        compile=not (options.no_compile or options.network == "energy"),
+    )  # fmt: skip
+    model = TriangularSDModel(spins.shape[1:3], field=(0.0, 0.0, 0.0))
+    base = SemiImplicitB(model, dt=1.0, damping=0.05, drop_longitudinal=True)
+    learned = CorrectedIntegrator(
+        base, network(options, training), device=options.device, random_state=options.seed
+    ).fit(spins, fields, progress=True)
+    learned.base.system.set_params(field=(0.0, 0.0, 0.005))
+    learned.base_.system.set_params(field=(0.0, 0.0, 0.005))
+    learned.step_.base.system.set_params(field=(0.0, 0.0, 0.005))
+    for corrector in (learned.corrector, learned.corrector_):
+        corrector.training.set_params(checkpoint=None, max_seconds=None, compile=False)
+    learned.set_params(device="auto")
+    learned.corrector_.device_ = "cpu"
+    learned.corrector_.history_ = learned.history_ = {}
+    save(learned, output)
+    write_card(output, options, learned, spins, fields, started)
+
+
+def write_card(output, options, learned, spins, fields, started):
+    """What the weights are, how they came about, and how good they are."""
+    checkpoint = output.with_suffix(".checkpoint")
+    history = read_history(checkpoint)
+    card = {
+        "system": f"TriangularSDModel at its default parameters, SemiImplicitB at dt={learned.dt}",
+        "training_set": f"{len(spins)} states of 24² spins from the stages "
+        + ", ".join(options.data) + "; fields averaged over periodic and antiperiodic boundaries",
+        "network": options.network,
+        "epochs": len(history["loss"]),
+        "training_seconds": round(history["seconds"][-1]),
+        "final_loss": history["loss"][-1],
+        "n_parameters": sum(w.size for w in learned.corrector_.weights_.values()),
+        "lattice": "triangular, any size; multiples of 12",
+        "temperatures": "electrons at 0.05, spins without noise",
+        "guarantees": sorted(learned.guarantees),
+        "training_error": float(
+            torque_error(learned.corrector_.field(spins[::8]), fields[::8], spins[::8])
+        ),
+        **test_errors(learned, options.folder),
+        "provenance": common.metadata(started, options.seed),
+    }  # fmt: skip
+    output.with_suffix(".json").write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n")
+    print(json.dumps({k: v for k, v in card.items() if k != "provenance"}, indent=1), flush=True)
+
+
+def read_history(checkpoint):
+    """Losses and seconds of the run that left this checkpoint."""
+    import torch
+
+    return torch.load(checkpoint, weights_only=True)["run"]["history"]
+
+
+def test_errors(learned, folder):
+    """Torque errors on exact trajectories that no training state comes from."""
+    path = os.path.join(folder, "test.npz")
+    if not os.path.exists(path):
+        return {}
+    data = {k: np.float64(v) for k, v in np.load(path).items()}
+    spins, fields = data["spins"], data["fields"]
+    predicted = np.stack([learned.corrector_.field(run) for run in spins])
+    half = len(spins) // 2
+    errors = {
+        "random starts": torque_error(predicted[:half], fields[:half], spins[:half]),
+        "skyrmion lattices": torque_error(predicted[half:], fields[half:], spins[half:]),
+        "all": torque_error(predicted, fields, spins),
+        "all, against periodic boundaries": torque_error(
+            predicted, data["periodic_fields"], spins
+        ),
+        "periodic boundaries themselves": torque_error(data["periodic_fields"], fields, spins),
+        "random starts, t = 0": torque_error(predicted[:half, 0], fields[:half, 0], spins[:half, 0]),
+        "all, t = 400": torque_error(predicted[:, -1], fields[:, -1], spins[:, -1]),
+    }
+    angles = torque_angle(predicted, fields, spins)
+    return {
+        "torque_error": {k: float(v) for k, v in errors.items()},
+        "torque_angle_degrees": {
+            "median": float(np.nanmedian(angles)), "95 %": float(np.nanquantile(angles, 0.95))
+        },
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
