@@ -36,6 +36,7 @@ _PUBLIC = {
     "PairwiseForce": "correctors",
     "ResidueCorrector": "correctors",
     "RollOut": "correctors",
+    "RungeKutta4": "integrators",
     "SemiImplicitB": "integrators",
     "SublatticeComposition": "integrators",
     "SubsteppedVerlet": "integrators",

@@ -9,6 +9,7 @@ from dlintegrate import (
     HeisenbergLattice,
     ImplicitMidpoint,
     LennardJones2D,
+    RungeKutta4,
     SemiImplicitB,
     TriangularSDModel,
 )
@@ -26,9 +27,13 @@ BOTH = [SemiImplicitB, DampedMidpoint]
         SemiImplicitB(LATTICE, 0.05, damping=0.2, temperature=0.3, random_state=1),
         DampedMidpoint(LATTICE, 0.05),
         DampedMidpoint(LATTICE, 0.05, damping=0.2),
+        RungeKutta4(LATTICE, 0.05, damping=0.2),
     ],
-    ids=["plain", "damped, no longitudinal field", "noisy", "midpoint", "damped midpoint"],
-)
+    ids=[
+        "plain", "damped, no longitudinal field", "noisy", "midpoint", "damped midpoint",
+        "Runge-Kutta",
+    ],
+)  # fmt: skip
 def test_keeps_what_it_declares(integrator):
     check_integrator(integrator, max_examples=4)
 
@@ -46,6 +51,24 @@ def test_converges_at_second_order(make, damping):
     assert np.log2(errors[0] / errors[1]) == pytest.approx(2, abs=0.15)
 
 
+@pytest.mark.parametrize("damping", [0.0, 0.3])
+def test_runge_kutta_converges_at_fourth_order(damping):
+    start = LATTICE.random_states(2, 0, order=1.0)
+    exact, coarse, fine = (
+        RungeKutta4(LATTICE, 1 / n, damping).step(start, n) for n in (200, 20, 40)
+    )
+    errors = [np.abs(other - exact).max() for other in (coarse, fine)]
+    assert np.log2(errors[0] / errors[1]) == pytest.approx(4, abs=0.15)
+    second = DampedMidpoint(LATTICE, 1e-3, damping).step(start, 1000)
+    assert np.abs(second - exact).max() < 2e-6  # both converge to the same
+
+
+def test_runge_kutta_declares_neither_symplecticity_nor_noise():
+    step = RungeKutta4(LATTICE, 0.1)
+    assert step.guarantees == {"norm", "rotation_equivariant", "translation_equivariant"}
+    assert step.temperature == 0 and "temperature" not in step.get_params()
+
+
 def test_one_damped_spin_follows_the_analytic_solution():
     # in a field B along z: tan(θ/2) shrinks as e^{-αBt} and φ advances by -Bt
     system = HeisenbergLattice((3,), J=0.0, field=(0, 0, 1.5))
@@ -55,7 +78,7 @@ def test_one_damped_spin_follows_the_analytic_solution():
     theta = 2 * np.arctan(np.tan(1.0) * np.exp(-damping * 1.5 * t))
     phi = -1.5 * t
     expected = [np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta)]
-    for kind in BOTH:
+    for kind in (*BOTH, RungeKutta4):
         after = kind(system, 1e-3, damping).step(start, 2000)
         np.testing.assert_allclose(after[0], np.broadcast_to(expected, (3, 3)), atol=2e-6)
 
@@ -96,7 +119,7 @@ def test_noise_is_repeatable_and_differs_between_samples_steps_and_seeds():
 
 
 @pytest.mark.filterwarnings("ignore:.*period of 12 sites")
-@pytest.mark.parametrize("kind", BOTH)
+@pytest.mark.parametrize("kind", [*BOTH, RungeKutta4])
 def test_itinerant_spins_keep_or_lose_their_grand_potential(kind):
     model = TriangularSDModel((6, 6), solver=ExactDiagonalization())
     start = model.random_states(1, 5)

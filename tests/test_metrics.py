@@ -6,7 +6,23 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlintegrate import BlanesMoan4, HeisenbergLattice, ImplicitMidpoint, SuzukiTrotter2, metrics
+from dlintegrate import (
+    BlanesMoan4,
+    CorrectedIntegrator,
+    DampedMidpoint,
+    ElementaryDifferentialResidue,
+    EquivariantTorque,
+    ExactDiagonalization,
+    FieldTraining,
+    HeisenbergLattice,
+    ImplicitMidpoint,
+    MultipleTimeStep,
+    RungeKutta4,
+    SemiImplicitB,
+    SuzukiTrotter2,
+    TriangularSDModel,
+    metrics,
+)
 
 SYSTEM = HeisenbergLattice(4)
 
@@ -408,6 +424,94 @@ def test_unsuitable_references_are_refused():
 def test_other_systems_need_a_reference_of_their_own():
     with pytest.raises(TypeError, match="no converged reference is known"):
         metrics.reference_integrator(object(), 0.1)
+
+
+# with damping, and with electrons -------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [SemiImplicitB, DampedMidpoint])
+def test_the_error_of_a_damped_step_does_not_contain_the_damping(kind):
+    samples = random_spins(4)
+    errors = [metrics.one_step_error(kind(SYSTEM, dt, 0.5), samples) for dt in (0.02, 0.01)]
+    assert np.log2(errors[0] / errors[1]) == pytest.approx(3.0, abs=0.05)
+    backwards = metrics.one_step_error(kind(SYSTEM, -0.01, 0.5), samples)
+    assert backwards == pytest.approx(errors[1], rel=0.2)
+
+
+@pytest.mark.parametrize("system", [SYSTEM, HeisenbergLattice((5, 3), J=-3.0, field=(0, 2.0, 0))])
+def test_the_damped_reference_is_converged(system):
+    samples = random_spins(4, system.lattice_shape)
+    reference = metrics.reference_integrator(system, 0.1, damping=0.3)
+    finer = reference.with_dt(reference.dt / 2)
+    n = round(0.1 / reference.dt)
+    difference = reference.step(samples, n) - finer.step(samples, 2 * n)
+    assert np.sqrt((difference**2).sum(-1).mean()) < 1e-9
+    other = DampedMidpoint(system, 1e-4, 0.3).step(samples, 1000)
+    assert np.abs(other - reference.step(samples, n)).max() < 1e-6
+
+
+def test_damping_is_found_in_whatever_wraps_the_step():
+    samples = random_spins(4)
+    base = SemiImplicitB(SYSTEM, 0.02, damping=0.5)
+    bare = metrics.one_step_error(base, samples)
+    corrected = CorrectedIntegrator(base, ElementaryDifferentialResidue(order=3, alpha=1e6))
+    corrected.fit(samples)  # so strongly regularised that it does nothing
+    assert metrics.one_step_error(corrected, samples) == pytest.approx(bare, rel=1e-3)
+    assert -corrected.score(samples) == pytest.approx(bare, rel=1e-3)
+    inner = MultipleTimeStep(base, SYSTEM, n_inner=4)
+    assert metrics.one_step_error(inner, samples) < 1e-3 * bare
+
+
+def test_trajectories_of_damped_steps_are_compared_with_damped_ones():
+    samples = random_spins(2)
+    step = RungeKutta4(SYSTEM, 0.05, damping=0.5)
+    assert metrics.make_scorer("threshold_time", t_max=3.0)(step, samples) == 3.0
+    for name in ("neg_energy_drift", "neg_magnetization_drift"):
+        with pytest.raises(ValueError, match=rf"{name}: with damping=0.5 the exact dynamics"):
+            metrics.make_scorer(name, t_max=1.0)(step, samples)
+
+
+def test_a_noisy_step_has_no_error():
+    samples = random_spins(2)
+    noisy = SemiImplicitB(SYSTEM, 0.1, damping=0.5, temperature=0.3)
+    for score in (metrics.one_step_error, metrics.get_scorer("threshold_time")):
+        with pytest.raises(ValueError, match=r"temperature=0.3: .* pass a reference"):
+            score(noisy, samples)
+    quiet = SemiImplicitB(SYSTEM, 0.01, damping=0.5)
+    assert metrics.one_step_error(noisy, samples, quiet) > 0.01
+
+
+@pytest.mark.filterwarnings("ignore:.*period of 12 sites")
+class TestItinerantSpins:
+    MODEL = TriangularSDModel((6, 6), solver=ExactDiagonalization())
+
+    @pytest.mark.parametrize("dt", [1.0, 8.0])
+    def test_the_reference_is_converged(self, dt):
+        samples = self.MODEL.random_states(2, 0)
+        reference = metrics.reference_integrator(self.MODEL, dt, damping=0.05)
+        n = round(dt / reference.dt)
+        assert n >= dt
+        expected = reference.step(samples, n)
+        finer = reference.with_dt(reference.dt / 2).step(samples, 2 * n)
+        step = SemiImplicitB(self.MODEL, dt, 0.05, drop_longitudinal=True)
+        error = metrics.one_step_error(step, samples)
+        assert np.sqrt(((finer - expected) ** 2).sum(-1).mean()) < 1e-4 * error
+        assert error == pytest.approx(metrics.one_step_error(step, samples, finer), rel=1e-3)
+
+    def test_a_learned_field_is_compared_with_the_exact_one(self):
+        samples = self.MODEL.random_states(2, 0)
+        network = EquivariantTorque(
+            2, 2, 1, depth=0, first_reach=2, training=FieldTraining(epochs=1)
+        )
+        base = SemiImplicitB(self.MODEL, 1.0, 0.05)
+        learned = CorrectedIntegrator(base, network, random_state=0).fit(samples, -samples[::-1])
+        exact = RungeKutta4(self.MODEL, 0.25, 0.05).step(samples, 4)
+        expected = metrics.one_step_error(learned, samples, exact)
+        assert metrics.one_step_error(learned, samples) == pytest.approx(expected, rel=1e-6)
+        in_its_own_field = metrics.one_step_error(
+            SemiImplicitB(learned.simulated, 1.0, 0.05), samples
+        )
+        assert in_its_own_field != pytest.approx(expected, rel=0.5)
 
 
 # temperatures --------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from dlintegrate import (
     ExactDiagonalization,
     HeisenbergLattice,
     LennardJones2D,
+    RungeKutta4,
     SemiImplicitB,
     SuzukiTrotter2,
     TriangularSDModel,
@@ -132,6 +133,12 @@ def test_has_no_memory(tmp_path):
     step.simulate(SPINS, 0.8, path=path).close()
     with step.resume(path, 2.0) as resumed:
         np.testing.assert_array_equal(resumed.spin, whole)
+
+
+def test_with_the_exact_field_as_the_cheap_one_it_is_its_inner_loop():
+    step = MultipleTimeStep(RungeKutta4(EXACT, 0.4, damping=0.1), EXACT, n_inner=4)
+    expected = RungeKutta4(EXACT, 0.1, damping=0.1).step(SPINS, 8)
+    np.testing.assert_allclose(step.step(SPINS, 2), expected, atol=1e-12)
 
 
 class Learned(HeisenbergLattice):

@@ -29,6 +29,7 @@ from dlintegrate import (
     MultipleTimeStep,
     PairwiseForce,
     RollOut,
+    RungeKutta4,
     SemiImplicitB,
     SublatticeComposition,
     SubsteppedVerlet,
@@ -57,6 +58,7 @@ EVERYTHING = [
     MAGNET, LLG, ExactDiagonalization(), KernelPolynomial(), DampedMidpoint(MAGNET, 0.1),
     TorqueCNN(), EquivariantTorque(), FieldTraining(), MultipleTimeStep(LLG, MAGNET),
     CorrectedIntegrator(LLG, EquivariantTorque(training=FieldTraining())),
+    RungeKutta4(MAGNET, 0.1),
 ]  # fmt: skip
 WITHOUT_DATA = [
     checks.check_estimator_cloneable,

@@ -10,7 +10,7 @@ from .composition import (
 )
 from .corrected import CorrectedIntegrator
 from .fallback import Fallback
-from .llg import DampedMidpoint, LandauLifshitzGilbert, SemiImplicitB
+from .llg import DampedMidpoint, LandauLifshitzGilbert, RungeKutta4, SemiImplicitB
 from .midpoint import ImplicitMidpoint
 from .multiple_time_step import MultipleTimeStep
 from .step_size import suggest_dt
@@ -29,6 +29,7 @@ __all__ = [
     "Integrator",
     "LandauLifshitzGilbert",
     "MultipleTimeStep",
+    "RungeKutta4",
     "SemiImplicitB",
     "SublatticeComposition",
     "SubsteppedVerlet",

@@ -196,6 +196,75 @@ class DampedMidpoint(LandauLifshitzGilbert):
         return array
 
 
+class RungeKutta4(LandauLifshitzGilbert):
+    """The classical method of fourth order, with the spins put back on the sphere.
+
+    Four fields per step, none of them implicit. Dividing by the length after every stage
+    restores the norm and does not lower the order; energy and magnetisation are kept to the
+    order of the step only, so over very long times without damping a symplectic step drifts
+    less. There is no thermal noise.
+
+    Where the field is expensive this is the best of the classical one-step methods. On the
+    s-d model at 12², over a time of 40 with α = 0.05
+    (``benchmarks/results/multiple_time_step_12.json``), 20 fields leave an error of 1.0e-3 per
+    spin and 40 fields 6e-5; ``SemiImplicitB(drop_longitudinal=True)`` leaves 8e-3 and 2e-3 with
+    as many. Steps so large that this error approaches one are the exception.
+
+    Parameters
+    ----------
+    system, dt, damping
+        As for :class:`SemiImplicitB`.
+
+    Examples
+    --------
+    >>> from dlintegrate import HeisenbergLattice, RungeKutta4
+    >>> lattice = HeisenbergLattice(shape=(8, 8))
+    >>> RungeKutta4(lattice, dt=0.1).step(lattice.random_states(1, random_state=0)).shape
+    (1, 8, 8, 3)
+    """
+
+    temperature = 0.0
+
+    def __init__(self, system, dt, damping=0.0):
+        self.system = system
+        self.dt = dt
+        self.damping = damping
+
+    def advance(self, array, n_steps):
+        """Four fields and their weighted mean; see :meth:`Integrator.advance`."""
+        (damping, _), dt, system = self._checked(), self.checked_dt(), self.system.matching(array)
+        array = np.array(array)
+
+        def slope(spins, time):
+            return velocity(spins, system.field_of(spins), damping)
+
+        for _ in range(n_steps):
+            array = runge_kutta(slope, array, dt)
+        return array
+
+
+def velocity(spins, field, damping):
+    """``dS/dt = S × (h - α S × h)``."""
+    torque = np.cross(spins, field)
+    return torque - damping * np.cross(spins, torque)
+
+
+def runge_kutta(slope, spins, duration, n_steps=1):
+    """Classical steps of fourth order on the spheres, of ``slope(spins, time)`` from time 0."""
+    for k in range(n_steps):
+        step, time = duration / n_steps, duration * k / n_steps
+        first = slope(spins, time)
+        second = slope(_unit(spins + 0.5 * step * first), time + 0.5 * step)
+        third = slope(_unit(spins + 0.5 * step * second), time + 0.5 * step)
+        fourth = slope(_unit(spins + step * third), time + step)
+        spins = _unit(spins + step / 6 * (first + 2 * second + 2 * third + fourth))
+    return spins
+
+
+def _unit(spins):
+    return spins / np.linalg.norm(spins, axis=-1, keepdims=True)
+
+
 def _turn(spins, half):
     """Solve ``S' = S + (S + S') × w``: the Cayley rotation with ``w = half``."""
     along = (half * spins).sum(-1, keepdims=True)

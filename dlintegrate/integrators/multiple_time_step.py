@@ -8,7 +8,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from .corrected import CorrectedIntegrator
-from .llg import LandauLifshitzGilbert
+from .llg import LandauLifshitzGilbert, runge_kutta, velocity
 
 
 class MultipleTimeStep(LandauLifshitzGilbert):
@@ -176,31 +176,18 @@ class MultipleTimeStep(LandauLifshitzGilbert):
         for _ in range(n_steps):
             corrections = []
 
-            def velocity(spins, time, known=corrections):
+            def slope(spins, time, known=corrections):
                 field = cheap.field_of(spins) + _interpolate(nodes, known, time)
-                torque = np.cross(spins, field)
-                return torque - damping * np.cross(spins, torque)
+                return velocity(spins, field, damping)
 
             for node in nodes:
                 n = int(np.ceil(n_inner * node / dt - 1e-9))
-                spins = _runge_kutta(velocity, array, node, n)
+                spins = runge_kutta(slope, array, node, n)
                 missing = exact.field_of(spins) - cheap.field_of(spins)
                 along = (missing * spins).sum(-1, keepdims=True)
                 corrections.append(missing - along * spins)
-            array = _runge_kutta(velocity, array, dt, n_inner)
+            array = runge_kutta(slope, array, dt, n_inner)
         return array
-
-
-def _runge_kutta(velocity, spins, duration, n_steps):
-    """Classical steps of fourth order from time 0, on the spheres."""
-    for k in range(n_steps):
-        step, time = duration / n_steps, duration * k / n_steps
-        first = velocity(spins, time)
-        second = velocity(_unit(spins + 0.5 * step * first), time + 0.5 * step)
-        third = velocity(_unit(spins + 0.5 * step * second), time + 0.5 * step)
-        fourth = velocity(_unit(spins + step * third), time + step)
-        spins = _unit(spins + step / 6 * (first + 2 * second + 2 * third + fourth))
-    return spins
 
 
 def _interpolate(nodes, values, time):
@@ -216,7 +203,3 @@ def _radau_nodes(n):
     """Nodes on [0, 1] of Radau's quadrature with the left end: zeros of P_n-1(x) + P_n(x)."""
     roots = legendre.legroots([0.0] * (n - 1) + [1.0, 1.0])
     return np.concatenate([[0.0], 0.5 * (1 + np.sort(roots.real)[1:])])
-
-
-def _unit(spins):
-    return spins / np.linalg.norm(spins, axis=-1, keepdims=True)
