@@ -86,7 +86,9 @@ def relax(folder, weights):
         frames.reshape(-1, *frames.shape[-3:]), torque_data.TRAINING_MOMENTS
     ).reshape(frames.shape)
     for k, time_ in enumerate(times):
-        error = torque_error(system.field_of(frames[:, k]) - system.bias, labels[:, k], frames[:, k])
+        error = torque_error(
+            system.field_of(frames[:, k]) - system.bias, labels[:, k], frames[:, k]
+        )
         print(f"t = {time_}: torque error {error:.3f}", flush=True)
     torque_data.store(os.path.join(folder, "policy.npz"), spins=frames, fields=labels)
 
@@ -181,11 +183,11 @@ def test_errors(learned, folder):
         "random starts": torque_error(predicted[:half], fields[:half], spins[:half]),
         "skyrmion lattices": torque_error(predicted[half:], fields[half:], spins[half:]),
         "all": torque_error(predicted, fields, spins),
-        "all, against periodic boundaries": torque_error(
-            predicted, data["periodic_fields"], spins
-        ),
+        "all, against periodic boundaries": torque_error(predicted, data["periodic_fields"], spins),
         "periodic boundaries themselves": torque_error(data["periodic_fields"], fields, spins),
-        "random starts, t = 0": torque_error(predicted[:half, 0], fields[:half, 0], spins[:half, 0]),
+        "random starts, t = 0": torque_error(
+            predicted[:half, 0], fields[:half, 0], spins[:half, 0]
+        ),
         "all, t = 400": torque_error(predicted[:, -1], fields[:, -1], spins[:, -1]),
     }
     angles = torque_angle(predicted, fields, spins)

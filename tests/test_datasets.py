@@ -7,17 +7,31 @@ import pytest
 
 from dlintegrate import (
     HeisenbergLattice,
+    KernelPolynomial,
     LennardJones2D,
+    TriangularSDModel,
     VelocityVerlet,
     list_pretrained,
     load_pretrained,
     sample_canonical,
+    skyrmion_lattice,
 )
 from dlintegrate.datasets import describe_pretrained
-from dlintegrate.metrics import one_step_error
+from dlintegrate.metrics import (
+    one_step_error,
+    ordering_weight,
+    topological_charge,
+    torque_error,
+)
 
 NETWORKS = [name for name in list_pretrained() if "unet" in name]
-FORCES = [name for name in list_pretrained() if "unet" not in name]
+FORCES = [name for name in list_pretrained() if "graph" in name]
+TORQUES = [name for name in list_pretrained() if "torque" in name]
+SCRIPTS = {
+    **{name: "train_unet.py --size " for name in NETWORKS},
+    **{name: "train_graph.py " for name in FORCES},
+    **{name: "train_torque.py " for name in TORQUES},
+}
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones():
@@ -31,10 +45,10 @@ def test_an_unknown_name_is_refused_with_the_known_ones():
 def test_card_says_where_the_weights_come_from(name):
     card = describe_pretrained(name)
     provenance = card["provenance"]
-    script = "train_unet.py --size " if name in NETWORKS else "train_graph.py "
-    assert provenance["command"].startswith(f"python benchmarks/{script}")
+    assert provenance["command"].startswith(f"python benchmarks/{SCRIPTS[name]}")
     assert {"date", "cpu", "duration_seconds", "versions", "seeds"} <= set(provenance)
-    assert {"system", "training_set", "lattice", "temperatures", "one_step_error"} <= set(card)
+    error = "torque_error" if name in TORQUES else "one_step_error"
+    assert {"system", "training_set", "lattice", "temperatures", error} <= set(card)
     assert "/work" not in json.dumps(card)
     assert "/tmp" not in json.dumps(card)
 
@@ -94,4 +108,21 @@ def test_force_keeps_energy_and_momentum_for_any_number_of_particles(name, n_par
 
 def test_weights_serve_the_systems_that_they_were_made_for():
     kinds = {name: type(load_pretrained(name).system) for name in list_pretrained()}
-    assert set(kinds.values()) == {HeisenbergLattice, LennardJones2D}
+    assert set(kinds.values()) == {HeisenbergLattice, LennardJones2D, TriangularSDModel}
+
+
+@pytest.mark.parametrize("name", TORQUES)
+def test_torques_are_as_good_as_their_card_says(name):
+    learned, card = load_pretrained(name), describe_pretrained(name)
+    exact = learned.system.set_params(solver=KernelPolynomial(200, n_twists=2))
+    spins = exact.random_states(1, 8)
+    error = torque_error(learned.simulated.field_of(spins), exact.field_of(spins), spins)
+    assert error == pytest.approx(card["torque_error"]["random starts, t = 0"], rel=0.15)
+
+
+@pytest.mark.parametrize("name", TORQUES)
+def test_torques_hold_a_skyrmion_lattice_on_a_size_they_never_saw(name):
+    start = skyrmion_lattice((48, 48), offset=0.2, perturbation=0.05, random_state=1)
+    run = load_pretrained(name).simulate(start, 40.0, save_every=20)
+    np.testing.assert_allclose(np.abs(topological_charge(run.spin)), 48, atol=1e-6)
+    assert ordering_weight(run.spin)[0, -1].sum() > ordering_weight(start).sum()

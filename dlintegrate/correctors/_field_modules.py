@@ -7,6 +7,7 @@ other, so that a convolution treats all components alike and cannot break a rota
 
 import math
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -63,7 +64,7 @@ class PlainNetwork(nn.Module):
         super().__init__()
         sizes = (3, *widths)
         self.blocks = nn.Sequential(
-            *(ResidualBlock(a, b, kernel_size) for a, b in zip(sizes, sizes[1:], strict=False))
+            *(ResidualBlock(a, b, kernel_size) for a, b in pairwise(sizes))
         )
         self.head = nn.Sequential(
             PeriodicConv2d(sizes[-1], sizes[-1], kernel_size), nn.ReLU(),
@@ -244,19 +245,24 @@ class VectorNetwork(nn.Module):
     n_vectors, n_scalars, n_directed, depth, reach, first_reach : int
     energy : bool
         Sum up a learned energy of each site instead, and take its gradient.
+    n_inputs, n_outputs : int, default 1
+        Vectors at each site, the spin among them, and fields.
     """
 
-    def __init__(self, n_vectors, n_scalars, n_directed, depth, reach, first_reach, energy):
+    def __init__(
+        self, n_vectors, n_scalars, n_directed, depth, reach, first_reach, energy,
+        n_inputs=1, n_outputs=1,
+    ):  # fmt: skip
         super().__init__()
         self.n_vectors, self.energy = n_vectors, energy
-        self.first = HexagonalConv(1, (n_vectors, 0, 0), first_reach)
+        self.first = HexagonalConv(n_inputs, (n_vectors, 0, 0), first_reach)
         self.start = pointwise(n_vectors, n_scalars)
         self.blocks = nn.ModuleList(
             VectorBlock(n_vectors, n_scalars, n_directed, reach) for _ in range(depth)
         )
         n_known = n_scalars + n_vectors
-        self.gate = pointwise(n_known, n_vectors, 0.5)
-        self.last = nn.Parameter(torch.randn(n_vectors) / math.sqrt(n_vectors))
+        self.gate = pointwise(n_known, n_outputs * n_vectors, 0.5)
+        self.last = nn.Parameter(torch.randn(n_outputs * n_vectors) / math.sqrt(n_vectors))
         if energy:
             self.hidden = pointwise(n_known, n_known)
             self.site_energy = pointwise(n_known, 1, bias=False)
@@ -264,7 +270,7 @@ class VectorNetwork(nn.Module):
     def forward(self, spins):
         """Fields (n, 3, X, Y) on spins (n, 3, X, Y)."""
         if not self.energy:
-            return self._fields(*self._features(spins), spins)
+            return self._fields(*self._features(spins), spins)[0]
         graph = torch.is_grad_enabled()
         with torch.enable_grad():
             if not spins.requires_grad:
@@ -275,28 +281,54 @@ class VectorNetwork(nn.Module):
     def total_energy(self, spins):
         """Learned energy of each sample, (n,)."""
         vectors, scalars = self._features(spins)
-        fields = self._fields(vectors, scalars, spins)
+        (fields,) = self._fields(vectors, scalars, spins)
         known = softened(torch.cat([scalars, self._along(vectors, spins)], 1))
         local = self.site_energy(functional.silu(self.hidden(known)))[:, 0]
         return (local - 0.5 * (fields * spins).sum(1)).sum((1, 2))
 
-    def _features(self, spins):
+    def _features(self, spins, *others):
         n, _, *sides = spins.shape
-        vectors = self.first(spins.reshape(3 * n, 1, *sides))
+        inputs = torch.stack([spins, *others], 2) if others else spins
+        vectors = self.first(inputs.reshape(3 * n, 1 + len(others), *sides))
         scalars = self.start(self._along(vectors, spins))
         for block in self.blocks:
             vectors, scalars = block(vectors, scalars, spins)
         return vectors, scalars
 
     def _fields(self, vectors, scalars, spins):
-        """Sum of the vectors, gated."""
+        """For each output the sum of the vectors, gated."""
         along = self._along(vectors, spins)
         known = softened(torch.cat([scalars, along], 1))
-        gate = (1.0 + self.gate(known)) * self.last[:, None, None]
+        gates = (1.0 + self.gate(known)) * self.last[:, None, None]
         split = vectors.view(len(spins), 3, self.n_vectors, *spins.shape[2:])
-        return (split * gate[:, None]).sum(2)
+        return [(split * gate[:, None]).sum(2) for gate in gates.split(self.n_vectors, 1)]
 
     def _along(self, vectors, spins):
         """Components along the spin at the site."""
         split = vectors.view(len(spins), 3, self.n_vectors, *spins.shape[2:])
         return (split * spins[:, :, None]).sum(1)
+
+
+class ResidueNetwork(VectorNetwork):
+    """What a step should have added, from the spins after it and what it did.
+
+    ``S × u + v`` with two fields u and v, as precession and damping have it. A reflection
+    turns the first the wrong way: it reverses time, so it is no symmetry of a step, and with
+    the second term alone the network would have it.
+
+    Parameters
+    ----------
+    n_vectors, n_scalars, n_directed, depth, reach, first_reach : int
+    """
+
+    def __init__(self, n_vectors, n_scalars, n_directed, depth, reach, first_reach):
+        super().__init__(
+            n_vectors, n_scalars, n_directed, depth, reach, first_reach, False,
+            n_inputs=2, n_outputs=2,
+        )  # fmt: skip
+
+    def forward(self, spins, changes):
+        """Residues (n, 3, X, Y) from spins and changes of that shape."""
+        features = self._features(spins, changes)
+        turn, shift = self._fields(*features, spins)
+        return torch.linalg.cross(spins, turn, dim=1) + shift

@@ -84,7 +84,8 @@ class LearnedField(SpinSystem):
     def energy(self, states):
         """Learned energy ``E - B·Σ S_i``, shape (n_samples,); see FieldCorrector."""
         array = self.validate(states)
-        return self.corrector.learned_energy(array) - array.reshape(len(array), -1, 3).sum(1) @ self.bias
+        total = array.reshape(len(array), -1, 3).sum(axis=1)
+        return self.corrector.learned_energy(array) - total @ self.bias
 
     def observables(self, array):
         """Total magnetisation, and the learned energy where there is one."""

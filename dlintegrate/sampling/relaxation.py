@@ -8,7 +8,6 @@ import joblib
 import numpy as np
 import xarray as xr
 
-from ..integrators import SemiImplicitB, open_trajectory
 from ..systems.spins import SpinSystem
 from ..systems.textures import skyrmion_lattice
 
@@ -79,6 +78,8 @@ def sample_relaxation(
         learned.fit(*torque_samples(train, near_relaxed=0.3, random_state=0))
         learned.score(*torque_samples(test))
     """
+    from ..integrators import SemiImplicitB
+
     _count("n_frames", n_frames, 1)
     _count("save_every", save_every, 1)
     for name, value in (("perturbation", perturbation), ("damping", damping)):
@@ -180,6 +181,8 @@ def _starts(model, n_trajectories, n_skyrmion, perturbation, random_state):
 
 def _check_same_start(path, step, initial, save_every, n_frames):
     """Whether a file was started with these arguments; resume() checks the integrator."""
+    from ..integrators import open_trajectory
+
     _, spins = step.validate(initial)
     with open_trajectory(path) as file:
         if file.attrs["save_every"] != save_every:
@@ -228,6 +231,8 @@ def torque_samples(trajectories, n=None, near_relaxed=0.0, random_state=None):
         On bad arguments, or a file without fields.
     """
     if not isinstance(trajectories, xr.Dataset):
+        from ..integrators import open_trajectory
+
         with open_trajectory(trajectories) as file:
             return torque_samples(file, n, near_relaxed, random_state)
     spins, fields = _frames(trajectories)

@@ -1,0 +1,192 @@
+"""What learned torques are worth: error, cost, transfer to larger lattices, long runs.
+
+    python benchmarks/bench_torque.py FOLDER [WEIGHTS ...]
+
+FOLDER holds ``test.npz`` of ``torque_data.py``. The shipped field is measured in full: on 24²
+and 48² states that it has not seen, its time against that of the exact field, symmetry,
+locality, and damped runs on 96² next to exact ones on 24². Further WEIGHTS of
+``train_torque.py`` are compared on the test trajectories of 24². One core; 20 minutes.
+"""
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import torque_data
+from common import fastest, record
+from train_torque import test_errors
+
+from dlintegrate import (
+    KernelPolynomial,
+    SemiImplicitB,
+    TriangularSDModel,
+    load,
+    load_pretrained,
+    skyrmion_lattice,
+)
+from dlintegrate.metrics import (
+    effective_receptive_field,
+    equivariance_error,
+    ordering_weight,
+    receptive_radius,
+    topological_charge,
+    torque_error,
+)
+
+SEED = 20230914
+STEP = 2.0
+
+
+def compare(weights, folder):
+    """Errors of several networks on the test trajectories, and what their cards say."""
+    rows = []
+    for path in weights:
+        learned = load(path)
+        card = json.loads(Path(path).with_suffix(".json").read_text())
+        spins = np.float64(np.load(os.path.join(folder, "test.npz"))["spins"][:, ::4])
+        spins = torque_data.unit(spins.reshape(-1, *spins.shape[-3:]))
+        symmetry = equivariance_error(learned.simulated, spins, relative=True, random_state=SEED)
+        field = learned.simulated.resized(spins.shape[1:])
+        seconds, _ = fastest(lambda field=field, spins=spins: field.field_of(spins))
+        rows.append({
+            "network": card["network"], "n_parameters": card["n_parameters"],
+            "training_seconds": card["training_seconds"], "epochs": card["epochs"],
+            "training_set": card["training_set"], **test_errors(learned, folder),
+            "equivariance_error": float(symmetry),
+            "microseconds_per_site": 1e6 * seconds / spins[..., 0].size,
+        })  # fmt: skip
+        print(rows[-1]["network"], rows[-1]["torque_error"]["all"], flush=True)
+    return rows
+
+
+def transfer(learned):
+    """Torque errors on 48², of states that the learned field has relaxed for a while."""
+    side = 48
+    rng = np.random.default_rng(SEED)
+    starts = {
+        "random start": torque_data.unit(rng.normal(size=(1, side, side, 3))),
+        "skyrmion lattice": skyrmion_lattice(
+            (side, side), perturbation=0.1, random_state=SEED + 1
+        ),
+    }  # fmt: skip
+    system = learned.simulated.resized((side, side, 3))
+    rows, everything = [], []
+    for name, start in starts.items():
+        times = [0, 40, 160]
+        frames = torque_data.relax(system, start, np.array([0.05]), times)[0]
+        for when, spins in zip(times, frames, strict=True):
+            predicted = learned.corrector_.field(spins[None])
+            averaged = torque_data.label(spins[None], torque_data.TEST_MOMENTS)
+            periodic = torque_data.label(spins[None], torque_data.TEST_MOMENTS, 1)
+            everything.append((predicted, averaged, periodic, spins[None]))
+            rows.append({
+                "start": name, "time": when,
+                "error": float(torque_error(predicted, averaged, spins[None])),
+                "error against periodic boundaries":
+                    float(torque_error(predicted, periodic, spins[None])),
+            })  # fmt: skip
+            print(rows[-1], flush=True)
+    predicted, averaged, periodic, spins = (
+        np.concatenate(x) for x in zip(*everything, strict=True)
+    )
+    return {
+        "states": rows,
+        "all": float(torque_error(predicted, averaged, spins)),
+        "all, against periodic boundaries": float(torque_error(predicted, periodic, spins)),
+        "periodic boundaries themselves": float(torque_error(periodic, averaged, spins)),
+    }
+
+
+def cost(learned):
+    """Seconds of one field, learned and exact, on one core."""
+    rows = []
+    for side, n_exact in ((24, 3), (48, 1), (96, 0)):
+        spins = TriangularSDModel((side, side)).random_states(1, SEED)
+        system = learned.simulated.resized((side, side, 3))
+        seconds, _ = fastest(lambda s=system, x=spins: s.field_of(x))
+        row = {"L": side, "learned": seconds}
+        if n_exact:
+            model = TriangularSDModel((side, side), solver=KernelPolynomial(300))
+            exact = []
+            for _ in range(n_exact):
+                started = time.perf_counter()
+                model.field_of(spins)
+                exact.append(time.perf_counter() - started)
+            row |= {"exact": min(exact), "ratio": min(exact) / seconds}
+        rows.append(row)
+        print(row, flush=True)
+    return rows
+
+
+def locality(learned, folder):
+    """Radius that holds nine tenths of the influence on a torque."""
+    data = np.load(os.path.join(folder, "test.npz"))
+    spins = torque_data.unit(np.float64(data["spins"][[0, -1], 4]))
+    seen = effective_receptive_field(learned.simulated, spins, random_state=SEED)
+    return {"learned": float(receptive_radius(seen, 0.9))}
+
+
+def order(frames):
+    """Charge and weight at the ordering vectors of each frame."""
+    return {
+        "charge": topological_charge(frames).tolist(),
+        "weight": ordering_weight(frames).sum(axis=-1).tolist(),
+    }
+
+
+def restoration(learned, folder):
+    """Perturbed skyrmion lattices at α = 0.05: learned on 96² and 24², exact on 24²."""
+    data = np.load(os.path.join(folder, "test.npz"))
+    half = len(data["spins"]) // 2
+    exact = torque_data.unit(np.float64(data["spins"][half:]))
+    small = learned.simulated.resized(exact.shape[2:])
+    same = torque_data.relax(small, exact[:, 0], np.full(half, 0.05), data["times"], STEP)
+    times = np.concatenate([np.arange(0, 200, 20), np.arange(200, 2001, 100)])
+    runs = {}
+    for perturbation in (0.05, 0.2):
+        start = skyrmion_lattice((96, 96), perturbation=perturbation, random_state=SEED)
+        system = learned.simulated.resized(start.shape[1:])
+        frames = torque_data.relax(system, start, np.array([0.05]), times, STEP)[0]
+        runs[f"perturbation {perturbation}"] = {"times": times.tolist(), **order(frames)}
+        print(perturbation, runs[f"perturbation {perturbation}"]["charge"][::4], flush=True)
+    rows = [
+        {"run": f"96², {name}", "time": when, "charge": charge, "weight": weight}
+        for name, run in runs.items()
+        for when, charge, weight in zip(run["times"], run["charge"], run["weight"], strict=True)
+        if when in (0, 40, 100, 200, 500, 1000, 1500, 2000)
+    ]
+    return {
+        "table": rows,
+        "24, exact": {"times": data["times"].tolist(), **order(exact)},
+        "24, learned": {"times": data["times"].tolist(), **order(same)},
+        "24, distance of the two": np.sqrt(((same - exact) ** 2).sum(-1).mean((0, 2, 3))).tolist(),
+        "96, learned": runs,
+        "perfect lattice": order(skyrmion_lattice((96, 96), offset=0.2)),
+    }
+
+
+def main():
+    """Measure, print, store."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder")
+    parser.add_argument("weights", nargs="*")
+    options = parser.parse_args()
+    started = time.time()
+    learned = load_pretrained("sd-torque")
+    assert isinstance(learned.base, SemiImplicitB)
+    results = {
+        "shipped": test_errors(learned, options.folder),
+        "cost": cost(learned),
+        "locality": locality(learned, options.folder),
+        "comparison": compare(options.weights, options.folder),
+        "transfer": transfer(learned),
+        "restoration": restoration(learned, options.folder),
+    }
+    record("torque", results, started, seeds=SEED)
+
+
+if __name__ == "__main__":
+    main()
