@@ -51,15 +51,36 @@ def compare(weights, folder):
         symmetry = equivariance_error(learned.simulated, spins, relative=True, random_state=SEED)
         field = learned.simulated.resized(spins.shape[1:])
         seconds, _ = fastest(lambda field=field, spins=spins: field.field_of(spins))
+        ends = long_run(learned, folder)
         rows.append({
             "network": card["network"], "n_parameters": card["n_parameters"],
             "training_seconds": card["training_seconds"], "epochs": card["epochs"],
             "training_set": card["training_set"], **test_errors(learned, folder),
             "equivariance_error": float(symmetry),
-            "microseconds_per_site": 1e6 * seconds / spins[..., 0].size,
+            "microseconds_per_site": 1e6 * seconds / spins[..., 0].size, "long_run": ends,
         })  # fmt: skip
         print(rows[-1]["network"], rows[-1]["torque_error"]["all"], flush=True)
     return rows
+
+
+def long_run(learned, folder):
+    """Where damped runs from the last exact frames of skyrmion lattices are at t = 2000."""
+    data = np.load(os.path.join(folder, "test.npz"))
+    half = len(data["spins"]) // 2
+    start = torque_data.unit(np.float64(data["spins"][half:, -1]))
+    system = learned.simulated.resized(start.shape[1:])
+    end = torque_data.relax(system, start, np.full(half, 0.05), [2000], STEP)[:, 0]
+    return {
+        "charge_before": topological_charge(start).tolist(),
+        "charge": topological_charge(end).tolist(),
+        "weight_before": float(ordering_weight(start).sum(-1).mean()),
+        "weight": float(ordering_weight(end).sum(-1).mean()),
+        "error": float(
+            torque_error(
+                learned.corrector_.field(end), torque_data.label(end, torque_data.TEST_MOMENTS), end
+            )
+        ),
+    }
 
 
 def transfer(learned):

@@ -120,14 +120,11 @@ def main():
         learning_rate=options.learning_rate, checkpoint=str(output.with_suffix(".checkpoint")),
         compile=not (options.no_compile or options.network == "energy"),
     )  # fmt: skip
-    model = TriangularSDModel(spins.shape[1:3], field=(0.0, 0.0, 0.0))
+    model = TriangularSDModel(spins.shape[1:3])
     base = SemiImplicitB(model, dt=1.0, damping=0.05, drop_longitudinal=True)
     learned = CorrectedIntegrator(
         base, network(options, training), device=options.device, random_state=options.seed
-    ).fit(spins, fields, progress=True)
-    learned.base.system.set_params(field=(0.0, 0.0, 0.005))
-    learned.base_.system.set_params(field=(0.0, 0.0, 0.005))
-    learned.step_.base.system.set_params(field=(0.0, 0.0, 0.005))
+    ).fit(spins, fields + model.bias, progress=True)
     for corrector in (learned.corrector, learned.corrector_):
         corrector.training.set_params(checkpoint=None, max_seconds=None, compile=False)
     learned.set_params(device="auto")
