@@ -16,6 +16,7 @@ _PUBLIC = {
     "DampedMidpoint": "integrators",
     "ElementaryDifferentialResidue": "correctors",
     "ElectronSolver": "systems",
+    "EquivariantResidue": "correctors",
     "EquivariantTorque": "correctors",
     "ExactDiagonalization": "systems",
     "Fallback": "integrators",

@@ -15,6 +15,7 @@ from dlintegrate import (
     CorrectedIntegrator,
     DampedMidpoint,
     ElementaryDifferentialResidue,
+    EquivariantResidue,
     EquivariantTorque,
     ExactDiagonalization,
     Fallback,
@@ -58,7 +59,7 @@ EVERYTHING = [
     MAGNET, LLG, ExactDiagonalization(), KernelPolynomial(), DampedMidpoint(MAGNET, 0.1),
     TorqueCNN(), EquivariantTorque(), FieldTraining(), MultipleTimeStep(LLG, MAGNET),
     CorrectedIntegrator(LLG, EquivariantTorque(training=FieldTraining())),
-    RungeKutta4(MAGNET, 0.1),
+    RungeKutta4(MAGNET, 0.1), EquivariantResidue(),
 ]  # fmt: skip
 WITHOUT_DATA = [
     checks.check_estimator_cloneable,

@@ -3,6 +3,7 @@
 from .base import Corrector, ResidueCorrector
 from .combined import CombinedForce
 from .elementary import ElementaryDifferentialResidue
+from .equivariant_residue import EquivariantResidue
 from .equivariant_torque import EquivariantTorque
 from .field import FieldCorrector
 from .field_training import FieldTraining
@@ -19,6 +20,7 @@ __all__ = [
     "CombinedForce",
     "Corrector",
     "ElementaryDifferentialResidue",
+    "EquivariantResidue",
     "EquivariantTorque",
     "FieldCorrector",
     "FieldTraining",

@@ -63,9 +63,7 @@ class PlainNetwork(nn.Module):
     def __init__(self, widths, kernel_size):
         super().__init__()
         sizes = (3, *widths)
-        self.blocks = nn.Sequential(
-            *(ResidualBlock(a, b, kernel_size) for a, b in pairwise(sizes))
-        )
+        self.blocks = nn.Sequential(*(ResidualBlock(a, b, kernel_size) for a, b in pairwise(sizes)))
         self.head = nn.Sequential(
             PeriodicConv2d(sizes[-1], sizes[-1], kernel_size), nn.ReLU(),
             PeriodicConv2d(sizes[-1], 3, kernel_size),

@@ -65,7 +65,8 @@ max_gradient_norm, checkpoint, resume, max_seconds
         ----------
         module : torch.nn.Module
         tensors : dict of torch.Tensor, shape (n_samples, 3, X, Y)
-            ``spins`` and ``torques``, these in units of their mean.
+            ``spins``, further vectors that the module takes, and ``torques`` that it should
+            give (or residues: what is perpendicular to the spins), in units of their mean.
         missing : set of str
             Symmetries that the module does not have: "rotation", "lattice".
         device, random_state, progress
@@ -118,7 +119,7 @@ max_gradient_norm, checkpoint, resume, max_seconds
 def _torque_error(module, batch):
     """Difference of predicted and exact torque, and the exact one."""
     spins, torque = batch["spins"], batch["torques"]
-    field = module(spins)
+    field = module(*(vectors for name, vectors in batch.items() if name != "torques"))
     field = field - (field * spins).sum(1, keepdim=True) * spins
     return field - torque, torque
 
