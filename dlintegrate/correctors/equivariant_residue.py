@@ -26,11 +26,12 @@ class EquivariantResidue(FittedModule, ResidueCorrector):
     ``S × u + v`` without the part along S. It turns with the spins and moves with the lattice
     by construction. Local: fitted on one size, it serves any other.
 
-    It pays where spins have some order: the error of spin waves falls more than tenfold after
+    It pays where the motion is simple: on spin waves the error falls more than tenfold after
     a minute of training, far below that of :class:`RungeKutta4` with as many exact fields. It
-    hardly pays on spins that are still random, where the residue needs to know
-    how the exact field changes along the step, which is as hard to learn as the field itself.
-    Fit it to states of the trajectories that it will make, and take
+    hardly pays on spins that are still random or a texture that is strongly disturbed: there
+    the residue depends on how the exact field changes along the step, which is as hard to
+    learn as the field itself, and :class:`RungeKutta4` or :class:`MultipleTimeStep` do
+    better. Fit it to states of the trajectories that it will make, and take
     ``drop_longitudinal=True`` in the base: without it most of the error is that of a
     rotation about the field along the spin, which costs nothing to avoid.
 
