@@ -123,7 +123,7 @@ def methods(fast):
         "SIB without the field along the spins": (semi_implicit(True), (80, 40, 20, 10, 5)),
         "Runge-Kutta 4": (runge_kutta, (20, 10, 5, 3)),
         **{
-            f"Adams-Bashforth {order}": (adams_bashforth(order), (40, 20, 10))
+            f"Adams-Bashforth {order}": (adams_bashforth(order), (40, 20))
             for order in ADAMS_BASHFORTH
         },
     }

@@ -96,7 +96,7 @@ def transfer(learned):
     system = learned.simulated.resized((side, side, 3))
     rows, everything = [], []
     for name, start in starts.items():
-        times = [0, 40, 160]
+        times = [0, 80]
         frames = torque_data.relax(system, start, np.array([0.05]), times)[0]
         for when, spins in zip(times, frames, strict=True):
             predicted = learned.corrector_.field(spins[None])
@@ -165,7 +165,7 @@ def restoration(learned, folder):
     exact = torque_data.unit(np.float64(data["spins"][half:]))
     small = learned.simulated.resized(exact.shape[2:])
     same = torque_data.relax(small, exact[:, 0], np.full(half, 0.05), data["times"], STEP)
-    times = np.concatenate([np.arange(0, 200, 20), np.arange(200, 2001, 100)])
+    times = np.concatenate([np.arange(0, 200, 20), np.arange(200, 1001, 100)])
     runs = {}
     for perturbation in (0.05, 0.2):
         start = skyrmion_lattice((96, 96), perturbation=perturbation, random_state=SEED)
@@ -177,7 +177,7 @@ def restoration(learned, folder):
         {"run": f"96², {name}", "time": when, "charge": charge, "weight": weight}
         for name, run in runs.items()
         for when, charge, weight in zip(run["times"], run["charge"], run["weight"], strict=True)
-        if when in (0, 40, 100, 200, 500, 1000, 1500, 2000)
+        if when in (0, 40, 100, 200, 500, 1000)
     ]
     return {
         "table": rows,

@@ -10,10 +10,13 @@ Training states come from ``torque_data.py``; then, from first to last::
 
 ``--relax`` lets new starts relax in the learned field and labels what they become, so that the
 next fit knows the states that its predecessor goes to; near-relaxed ones are the majority.
-For the setting of the paper, on one GPU, label 48² trajectories (``sample_relaxation``) and::
+For the setting of the paper, on one GPU: 30 trajectories of 48², which ``sample_relaxation``
+labels in FOLDER/paper.nc (days on a processor), and 72 hours of training::
 
+    python benchmarks/train_torque.py FOLDER --sample-paper 48
     python benchmarks/train_torque.py FOLDER --data paper --network cnn --widths 64 128 256 512 \
-        --minutes 4320 --batch-size 64 --device cuda --output torque-cnn.safetensors
+        --loss relative --scheduler plateau --learning-rate 1e-3 --minutes 4320 \
+        --batch-size 64 --device cuda --output torque-cnn.safetensors
 
 Killed at any moment, the same command goes on from its last epoch. ``--quick`` shows that it
 works.
@@ -33,11 +36,14 @@ from dlintegrate import (
     CorrectedIntegrator,
     EquivariantTorque,
     FieldTraining,
+    KernelPolynomial,
     SemiImplicitB,
     TorqueCNN,
     TriangularSDModel,
     load,
+    sample_relaxation,
     save,
+    torque_samples,
 )
 from dlintegrate.metrics import torque_angle, torque_error
 
@@ -54,9 +60,12 @@ def arguments():
     parser.add_argument("--epochs", type=int, default=100_000)
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--learning-rate", type=float, default=3e-3)
+    parser.add_argument("--loss", default="squares", choices=["squares", "relative"])
+    parser.add_argument("--scheduler", default="cosine", choices=["cosine", "plateau"])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--no-compile", action="store_true")
+    parser.add_argument("--sample-paper", type=int, metavar="SIDE", help="make paper.nc and stop")
     parser.add_argument("--relax", metavar="WEIGHTS", help="make the stage 'policy' and stop")
     parser.add_argument("--quick", action="store_true", help="a minute's work")
     parser.add_argument("--output", help="weights; provenance goes to .json beside")
@@ -67,6 +76,12 @@ def read(folder, stages):
     """All spins and fields of stages, as two arrays (n, x, y, 3)."""
     spins, fields = [], []
     for stage in stages:
+        path = os.path.join(folder, f"{stage}.nc")
+        if os.path.exists(path):
+            x, y = torque_samples(path)
+            spins.append(x)
+            fields.append(y - TriangularSDModel(x.shape[1:3]).bias)
+            continue
         data = np.load(os.path.join(folder, f"{stage}.npz"))
         for part, name in ((spins, "spins"), (fields, "fields")):
             part.append(np.float64(data[name]).reshape(-1, *data[name].shape[-3:]))
@@ -93,6 +108,14 @@ def relax(folder, weights):
     torque_data.store(os.path.join(folder, "policy.npz"), spins=frames, fields=labels)
 
 
+def sample_paper(folder, side):
+    """Trajectories like those of the paper, labelled without the error of one boundary."""
+    model = TriangularSDModel((side, side), solver=KernelPolynomial(200))
+    labels = KernelPolynomial(torque_data.TRAINING_MOMENTS, n_twists=2)
+    path = os.path.join(folder, "paper.nc")
+    sample_relaxation(model, path, 30, label_solver=labels, n_jobs=-1, progress=True)
+
+
 def network(options, training):
     """The corrector of a name."""
     if options.network == "cnn":
@@ -106,9 +129,14 @@ def network(options, training):
 def main():
     """Read, train, write."""
     options = arguments()
+    if options.sample_paper:
+        sample_paper(options.folder, options.sample_paper)
+        return
     if options.relax:
         relax(options.folder, options.relax)
         return
+    if options.output is None:
+        raise SystemExit("--output is missing: where do the weights go?")
     if options.quick:
         options.minutes, options.no_compile = 0.3, True
     started = time.time()
@@ -117,7 +145,8 @@ def main():
     output.parent.mkdir(parents=True, exist_ok=True)
     training = FieldTraining(
         epochs=options.epochs, batch_size=options.batch_size, max_seconds=60 * options.minutes,
-        learning_rate=options.learning_rate, checkpoint=str(output.with_suffix(".checkpoint")),
+        learning_rate=options.learning_rate, loss=options.loss, scheduler=options.scheduler,
+        checkpoint=str(output.with_suffix(".checkpoint")),
         compile=not (options.no_compile or options.network == "energy"),
     )  # fmt: skip
     model = TriangularSDModel(spins.shape[1:3])
@@ -140,7 +169,7 @@ def write_card(output, options, learned, spins, fields, started):
     history = read_history(checkpoint)
     card = {
         "system": f"TriangularSDModel at its default parameters, SemiImplicitB at dt={learned.dt}",
-        "training_set": f"{len(spins)} states of 24² spins from the stages "
+        "training_set": f"{len(spins)} states of {spins.shape[1]}² spins from the stages "
         + ", ".join(options.data) + "; fields averaged over periodic and antiperiodic boundaries",
         "network": options.network,
         "epochs": len(history["loss"]),

@@ -30,6 +30,7 @@ _PUBLIC = {
     "KernelPolynomial": "systems",
     "LandauLifshitzGilbert": "integrators",
     "LearnedComposition": "correctors",
+    "LearnedField": "integrators",
     "LennardJones2D": "systems",
     "ManyBodyForce": "correctors",
     "MultipleTimeStep": "integrators",

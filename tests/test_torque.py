@@ -1,17 +1,21 @@
 """Learned fields: symmetry, locality, learning, and steps in them."""
 
+import joblib
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from dlintegrate import (
     CorrectedIntegrator,
     DampedMidpoint,
+    EquivariantResidue,
     EquivariantTorque,
     ExactDiagonalization,
     FieldTraining,
     HeisenbergLattice,
+    MultipleTimeStep,
     SemiImplicitB,
     TorqueCNN,
     TriangularSDModel,
@@ -19,7 +23,6 @@ from dlintegrate import (
     save,
 )
 from dlintegrate.correctors.field_training import move_sites, point_group
-from dlintegrate.metrics import torque_error
 from dlintegrate.testing import check_integrator
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*period of 12 sites")
@@ -45,6 +48,13 @@ def equivariant(request):
         **SMALL, depth=2, energy=request.param, training=ONCE, precision="double"
     )
     return fitted(network).simulated
+
+
+class Priceless(TriangularSDModel):
+    """Its exact field is never to be asked for."""
+
+    def field_of(self, array, sites=None):
+        raise AssertionError("an exact field was computed")
 
 
 class TestEquivariantTorque:
@@ -131,32 +141,32 @@ class TestEquivariantTorque:
 
 class TestLearning:
     def test_a_linear_field_is_found_by_a_network_without_blocks(self):
-        spins = TriangularSDModel((10, 10)).random_states(8, 7)
+        spins = TriangularSDModel((8, 8)).random_states(8, 7)
         fields = 0.0
         for weight, steps in ((-0.7, [(1, 0), (0, 1), (-1, 1)]), (0.3, [(2, 0), (0, 2), (-2, 2)])):
             for a, b in steps:
                 for sign in (1, -1):
                     fields = fields + weight * np.roll(spins, (sign * a, sign * b), (1, 2))
-        training = FieldTraining(epochs=60, batch_size=2, learning_rate=0.03)
+        training = FieldTraining(epochs=150, batch_size=2, learning_rate=0.03)
         network = EquivariantTorque(n_vectors=2, depth=0, first_reach=2, training=training)
-        model = TriangularSDModel((10, 10), field=(0, 0, 0))
+        model = TriangularSDModel((8, 8), field=(0, 0, 0))
         learned = CorrectedIntegrator(SemiImplicitB(model, 0.1), network, random_state=0)
         learned.fit(spins[:6], fields[:6])
         assert -learned.score(spins[6:], fields[6:]) < 0.02
 
     @pytest.mark.parametrize(
-        "network", [EquivariantTorque(**SMALL, depth=1), TorqueCNN((6, 8), kernel_size=3)],
+        "network, bound",
+        [(EquivariantTorque(**SMALL, depth=1), 0.5), (TorqueCNN((8, 8), kernel_size=3), 0.9)],
         ids=["vectors", "plain"],
-    )  # fmt: skip
-    def test_the_exact_field_is_learned_from_a_few_states(self, network):
+    )
+    def test_the_exact_field_on_unseen_states_is_learned_from_a_few(self, network, bound):
         model = TriangularSDModel((6, 6), solver=ExactDiagonalization())
-        spins = model.random_states(12, 8)
-        training = FieldTraining(epochs=150, batch_size=4, learning_rate=5e-3, augmentation=False)
+        spins = model.random_states(28, 8)
+        training = FieldTraining(epochs=100, batch_size=4, learning_rate=1e-2)
         learned = CorrectedIntegrator(
-            SemiImplicitB(model, 0.5), network.set_params(training=training), random_state=0
-        ).fit(spins)
-        assert -learned.score(spins) < 0.5
-        assert learned.history_["loss"][-1] < 0.3 * learned.history_["loss"][0]
+            SemiImplicitB(model, 0.5), clone(network).set_params(training=training), random_state=0
+        ).fit(spins[:24])
+        assert -learned.score(spins[24:]) < bound  # 1 is the error of no field at all
 
     def test_augmentation_moves_sites_as_the_exact_model_allows(self):
         model = TriangularSDModel((6, 6), solver=ExactDiagonalization(), field=(0, 0, 0))
@@ -218,8 +228,6 @@ class TestSteps:
         spins = learned.simulated.random_states(2, 11)
         expected = SemiImplicitB(learned.simulated, 0.3, damping=0.2).step(spins, 3)
         np.testing.assert_array_equal(learned.step(spins, 3), expected)
-        exact = TriangularSDModel((8, 8)).field_of(spins)
-        assert torque_error(learned.simulated.field_of(spins), exact, spins) > 0
 
     @pytest.mark.parametrize("options", [{}, {"damping": 0.2, "drop_longitudinal": True}])
     def test_a_direct_field_keeps_what_it_declares(self, options):
@@ -227,15 +235,16 @@ class TestSteps:
         learned = fitted(network, **options)
         assert {"norm", "rotation_equivariant", "translation_equivariant"} <= learned.guarantees
         assert "energy" not in learned.guarantees
-        check_integrator(learned, max_examples=3)
+        check_integrator(learned, max_examples=2)
 
     def test_a_learned_energy_keeps_the_magnetisation_under_the_midpoint_rule(self):
         network = EquivariantTorque(
-            **SMALL, depth=1, energy=True, training=ONCE, precision="double"
-        )
-        learned = fitted(network, step=DampedMidpoint, dt=0.05)
+            n_vectors=2, n_scalars=2, n_directed=0, first_reach=1, depth=0, energy=True,
+            training=ONCE, precision="double",
+        )  # fmt: skip
+        learned = fitted(network, side=5, step=DampedMidpoint, dt=0.05)
         assert {"magnetization", "symplectic", "time_reversible"} <= learned.guarantees
-        check_integrator(learned, max_examples=3)
+        check_integrator(learned, max_examples=1)
 
     def test_single_precision_declares_the_norm_alone(self):
         assert fitted(EquivariantTorque(**SMALL, training=ONCE)).guarantees == {"norm"}
@@ -265,6 +274,71 @@ class TestSteps:
         with again.resume(tmp_path / "run.nc", 1.8) as resumed:
             np.testing.assert_array_equal(resumed.spin, whole.spin)
             np.testing.assert_array_equal(resumed.magnetization, whole.magnetization)
+
+    def test_steps_on_top_of_a_learned_field_record_and_resume_what_they_see(self, tmp_path):
+        learned = fitted(EquivariantTorque(**SMALL, energy=True, training=ONCE), side=6)
+        spins = learned.simulated.random_states(2, 14)
+        twice = CorrectedIntegrator(learned, EquivariantResidue(**SMALL, depth=0, training=ONCE))
+        twice.fit(spins, SemiImplicitB(learned.simulated, 0.03).step(spins, 10))
+        assert twice.simulated.corrector is learned.corrector_
+        whole = twice.simulate(spins, 1.2)
+        twice.simulate(spins, 0.6, path=tmp_path / "run.nc")
+        with twice.resume(tmp_path / "run.nc", 1.2) as resumed:
+            np.testing.assert_array_equal(resumed.energy, whole.energy)
+
+    def test_pickles_without_its_module_and_predicts_on_another_device(self, tmp_path):
+        learned = fitted(EquivariantTorque(**SMALL, training=ONCE))
+        spins = learned.simulated.random_states(1, 15)
+        after = learned.step(spins)
+        learned.corrector_.device_ = "cuda:7"
+        joblib.dump(learned, tmp_path / "learned.joblib")
+        again = joblib.load(tmp_path / "learned.joblib")
+        assert "_modules" not in vars(again.corrector_)
+        np.testing.assert_array_equal(again.step(spins), after)
+
+    def test_other_parameters_after_the_fit_are_noticed(self):
+        learned = fitted(EquivariantTorque(**SMALL, training=ONCE))
+        spins = learned.simulated.random_states(1, 15)
+        learned.corrector_.set_params(n_vectors=7)
+        with pytest.raises(ValueError, match="was fitted with other parameters; fit it again"):
+            learned.step(spins)
+
+    def test_exact_steps_are_corrected_by_a_learned_field(self, tmp_path):
+        model = TriangularSDModel((6, 6), solver=ExactDiagonalization())
+        learned = fitted(EquivariantTorque(**SMALL, training=ONCE), side=6)
+        stepper = MultipleTimeStep(SemiImplicitB(model, 1.0, damping=0.1), learned, n_inner=2)
+        spins = model.random_states(1, 16)
+        after = stepper.step(spins)
+        np.testing.assert_array_equal(clone(stepper).step(spins), after)
+        save(stepper, tmp_path / "stepper.safetensors")
+        np.testing.assert_array_equal(load(tmp_path / "stepper.safetensors").step(spins), after)
+        other = clone(stepper).set_params(fast__base__dt=0.1)
+        assert other.fast is not stepper.fast and stepper.fast.base.dt == 0.3
+
+    @pytest.mark.parametrize("kind", [DampedMidpoint, SemiImplicitB])
+    def test_a_base_that_cannot_follow_a_field_is_refused_before_labels_are_made(self, kind):
+        model = Priceless((6, 6))
+        good = CorrectedIntegrator(kind(model, 0.1), EquivariantTorque(depth=-1))
+        with pytest.raises(ValueError, match="depth=-1"):
+            good.fit(model.random_states(1, 0))
+        base = MultipleTimeStep(kind(model, 0.1), model)
+        with pytest.raises(TypeError, match="a learned field needs a step in a given field"):
+            CorrectedIntegrator(base, EquivariantTorque()).fit(model.random_states(1, 0))
+
+    def test_a_projection_that_does_not_exist_is_refused_by_fit(self):
+        model = Priceless((6, 6))
+        learner = CorrectedIntegrator(
+            SemiImplicitB(model, 0.1), EquivariantTorque(), projection="energy"
+        )
+        with pytest.raises(ValueError, match="projection='energy': Priceless has no projection"):
+            learner.fit(model.random_states(1, 0))
+
+    def test_another_loss_does_not_continue_a_checkpoint(self, tmp_path):
+        training = FieldTraining(epochs=1, checkpoint=str(tmp_path / "run"))
+        fitted(EquivariantTorque(**SMALL, training=training))
+        training = clone(training).set_params(loss="relative")
+        with pytest.raises(ValueError, match="loss"):
+            fitted(EquivariantTorque(**SMALL, training=training))
 
     def test_an_unfitted_field_says_so(self):
         with pytest.raises(NotFittedError, match="this TorqueCNN is not fitted"):

@@ -271,3 +271,13 @@ class TestLearnedField:
 
         assert both_ways("energy") < 1e-6
         assert both_ways("direct") > 1e-3
+
+
+def test_named_axes_may_come_in_any_order():
+    model = TriangularSDModel((6, 6), solver=ExactDiagonalization())
+    spins = model.random_states(2, 0)
+    exact = model.local_field(spins)
+    predicted = exact + 0.01 * np.random.default_rng(1).normal(size=exact.shape)
+    named = xr.DataArray(spins, dims=["sample", "x", "y", "component"])
+    named = named.transpose("component", "y", "sample", "x")
+    assert torque_error(predicted, exact, named) == torque_error(predicted, exact, spins)

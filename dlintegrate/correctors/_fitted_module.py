@@ -1,17 +1,87 @@
 """What correctors with a torch module have in common once they are fitted."""
 
+import numbers
+
+import numpy as np
 from sklearn.exceptions import NotFittedError
 
 from .._device import resolve_device
 from ..persistence import VersionedState
+from .field_training import FieldTraining
+
+#: Sites per forward pass, bounds the memory of a prediction.
+SITES_PER_PASS = 2**15
 
 
 class FittedModule(VersionedState):
     """Weights as arrays, and the module made from them where it is needed.
 
-    Subclasses have ``precision`` and ``_build``, and set ``weights_`` and ``device_`` by
-    :meth:`_keep`.
+    Subclasses have ``precision``, ``training`` and ``_build``, and set ``weights_`` and
+    ``device_`` by :meth:`_keep`.
     """
+
+    local = True
+
+    @property
+    def batch_tolerance(self):
+        """Sums are split by batch; in double precision it hardly shows."""
+        return 1e-12 if self.precision == "double" else 1e-6
+
+    def check(self, base):
+        """Parameters, and the lattice; see :meth:`Corrector.check`."""
+        self._check_parameters()
+        if getattr(base.system, "lattice", None) != "triangular":
+            raise TypeError(
+                f"{type(self).__name__} needs spins on a triangular lattice, as those of "
+                f"TriangularSDModel; got {base.system!r}"
+            )
+
+    def _check_parameters(self):
+        if self.precision not in ("single", "double"):
+            raise ValueError(f"precision={self.precision!r}: expected 'single' or 'double'")
+        if self.training is None:
+            return
+        if not isinstance(self.training, FieldTraining):
+            raise TypeError(f"training={self.training!r}: expected a FieldTraining or None")
+        self.training.check()
+
+    def _check_counts(self, **least):
+        """Raise ValueError for parameters that are not ints, or below these."""
+        for name, bound in least.items():
+            value = getattr(self, name)
+            if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < bound:
+                raise ValueError(f"{name}={value!r}: expected an int of at least {bound}")
+
+    def _learn(self, tensors, missing, device, random_state, progress):
+        """Build a module, train it, and keep its weights."""
+        import torch
+
+        from .training import generator_of
+
+        device = resolve_device(device)
+        rng = generator_of(random_state)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(rng.integers(2**62)))
+            module = self._build()
+        training = FieldTraining() if self.training is None else self.training
+        self.history_ = training.run(
+            module, tensors, missing, device=device, random_state=rng, progress=progress
+        )
+        self._keep(module, device)
+
+    def _predict(self, function, *arrays):
+        """Apply a function of tensors to arrays of states, as many at a time as fit."""
+        import torch
+
+        device = self._prediction_device()
+        n = max(1, SITES_PER_PASS // arrays[0][0, ..., 0].size) if len(arrays[0]) else 1
+        out = np.empty(arrays[0].shape)
+        with torch.no_grad():
+            for start in range(0, len(out), n):
+                part = slice(start, start + n)
+                tensors = [torch.as_tensor(array[part], device=device) for array in arrays]
+                out[part] = function(*tensors).cpu().numpy()
+        return out
 
     def _keep(self, module, device):
         """Store the weights of a trained module."""
@@ -26,11 +96,18 @@ class FittedModule(VersionedState):
         if not hasattr(self, "weights_"):
             raise NotFittedError(f"this {type(self).__name__} is not fitted; call fit first")
         dtype = torch.float64 if self.precision == "double" else torch.float32
-        key = (str(device), dtype, id(self.weights_))
+        names = set(self._get_param_names()) - {"training"}
+        key = (str(device), id(self.weights_), *(getattr(self, name) for name in sorted(names)))
         cache = self.__dict__.setdefault("_modules", {})
         if key not in cache:
-            module = self._build()
-            module.load_state_dict({k: torch.as_tensor(v) for k, v in self.weights_.items()})
+            with torch.random.fork_rng(devices=[]):  # initial weights, to be overwritten
+                module = self._build()
+            try:
+                module.load_state_dict({k: torch.as_tensor(v) for k, v in self.weights_.items()})
+            except RuntimeError:
+                raise ValueError(
+                    f"{self!r} was fitted with other parameters; fit it again"
+                ) from None
             cache.clear()
             cache[key] = module.to(device=device, dtype=dtype).eval().requires_grad_(False)
         return cache[key], dtype

@@ -36,6 +36,15 @@ class Corrector(BaseEstimator, ABC):
     def local(self):
         """Whether a fit on one lattice size serves every other."""
 
+    def check(self, base):
+        """Raise for parameters or a base that cannot be, before labels are paid for.
+
+        Parameters
+        ----------
+        base : Integrator
+            The large step.
+        """
+
     @abstractmethod
     def fit(self, base, X, Y, *, device="cpu", random_state=None, progress=False):
         """Learn from labels.

@@ -1,16 +1,10 @@
 """A learned residue of steps in an exact field, which turns with the spins."""
 
-import numbers
-
 import numpy as np
 
-from .._device import resolve_device
 from ._fitted_module import FittedModule
 from .base import ResidueCorrector
-from .field_training import FieldTraining
 
-#: Sites per forward pass, bounds the memory of a prediction.
-_SITES_PER_PASS = 2**15
 #: Cosine of the largest angle, 60°, that a residue has to make up for.
 _LEAST_COSINE = 0.5
 
@@ -79,8 +73,6 @@ class EquivariantResidue(FittedModule, ResidueCorrector):
     (2, 12, 12, 3)
     """
 
-    local = True
-
     def __init__(
         self, n_vectors=8, n_scalars=8, n_directed=2, depth=2, reach=2, first_reach=4,
         training=None, precision="single",
@@ -93,11 +85,6 @@ class EquivariantResidue(FittedModule, ResidueCorrector):
         self.first_reach = first_reach
         self.training = training
         self.precision = precision
-
-    @property
-    def batch_tolerance(self):
-        """Sums are split by batch; in double precision it hardly shows."""
-        return 1e-12 if self.precision == "double" else 1e-6
 
     def guarantees(self, base):
         """The norm, and in double precision the symmetries of the base step."""
@@ -116,16 +103,7 @@ class EquivariantResidue(FittedModule, ResidueCorrector):
         TypeError
             If the spins are not on a triangular lattice.
         """
-        import torch
-
-        from .training import generator_of
-
-        self._check_parameters()
-        if getattr(base.system, "lattice", None) != "triangular":
-            raise TypeError(
-                f"{type(self).__name__} needs spins on a triangular lattice, as those of "
-                f"TriangularSDModel; got {base.system!r}"
-            )
+        self.check(base)
         after = base.advance(X, 1)
         if not np.isfinite(after).all():
             raise ValueError(f"base={base!r} failed on some samples; give it a smaller dt")
@@ -135,38 +113,18 @@ class EquivariantResidue(FittedModule, ResidueCorrector):
             raise ValueError(
                 f"base={base!r} makes no error on these samples: there is no residue to learn"
             )
-        device = resolve_device(device)
-        rng = generator_of(random_state)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(rng.integers(2**62)))
-            module = self._build()
-        training = FieldTraining() if self.training is None else self.training
-        self.history_ = training.run(
-            module,
-            {
-                "spins": _channels(after),
-                "changes": _channels((after - X) / change),
-                "torques": _channels(residue / scale),
-            },
-            set(), device=device, random_state=rng, progress=progress,
-        )  # fmt: skip
-        self._keep(module, device)
+        tensors = {
+            "spins": _channels(after),
+            "changes": _channels((after - X) / change),
+            "torques": _channels(residue / scale),
+        }
+        self._learn(tensors, set(), device, random_state, progress)
         self.scale_, self.change_ = scale, change
         return self
 
     def residue(self, system, before, after):
         """Predicted ``reference - after``, perpendicular to ``after`` (see ResidueCorrector)."""
-        import torch
-
-        device = self._prediction_device()
-        n = max(1, _SITES_PER_PASS // system.n_sites)
-        out = np.empty(before.shape)
-        with torch.no_grad():
-            for start in range(0, len(before), n):
-                part = slice(start, start + n)
-                pair = [torch.as_tensor(array[part], device=device) for array in (before, after)]
-                out[part] = self.residue_tensor(system, *pair).cpu().numpy()
-        return out
+        return self._predict(lambda *pair: self.residue_tensor(system, *pair), before, after)
 
     def residue_tensor(self, system, before, after):
         """Torch twin of :meth:`residue`: differentiable, on the tensors' device."""
@@ -177,17 +135,8 @@ class EquivariantResidue(FittedModule, ResidueCorrector):
         return residue - (residue * after).sum(-1, keepdim=True) * after
 
     def _check_parameters(self):
-        for name, least in (
-            ("n_vectors", 1), ("n_scalars", 1), ("n_directed", 0), ("depth", 0), ("reach", 1),
-            ("first_reach", 1),
-        ):  # fmt: skip
-            value = getattr(self, name)
-            if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
-                raise ValueError(f"{name}={value!r}: expected an int of at least {least}")
-        if self.precision not in ("single", "double"):
-            raise ValueError(f"precision={self.precision!r}: expected 'single' or 'double'")
-        if self.training is not None and not isinstance(self.training, FieldTraining):
-            raise TypeError(f"training={self.training!r}: expected a FieldTraining or None")
+        super()._check_parameters()
+        self._check_counts(n_vectors=1, n_scalars=1, n_directed=0, depth=0, reach=1, first_reach=1)
 
     def _build(self):
         from ._field_modules import ResidueNetwork

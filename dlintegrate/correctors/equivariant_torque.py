@@ -1,7 +1,5 @@
 """A network of vectors that turns with the spins."""
 
-import numbers
-
 from .field import FieldCorrector
 
 
@@ -80,13 +78,7 @@ class EquivariantTorque(FieldCorrector):
 
     def _check_parameters(self):
         super()._check_parameters()
-        for name, least in (
-            ("n_vectors", 1), ("n_scalars", 1), ("n_directed", 0), ("depth", 0), ("reach", 1),
-            ("first_reach", 1),
-        ):  # fmt: skip
-            value = getattr(self, name)
-            if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
-                raise ValueError(f"{name}={value!r}: expected an int of at least {least}")
+        self._check_counts(n_vectors=1, n_scalars=1, n_directed=0, depth=0, reach=1, first_reach=1)
         if not isinstance(self.energy, bool):
             raise ValueError(f"energy={self.energy!r}: expected True or False")
 

@@ -18,7 +18,8 @@ class FieldTraining(BaseEstimator):
         of a sample over its mean square torque, averaged over samples: states near
         equilibrium, with small torques, count as much as the others.
     floor : float, default 0.2
-        Torques below this count as this, in units of the mean torque. Eq. 11 has none and
+        Torques below this count as this, in units of the mean torque (or of the residue that
+        is learned). Eq. 11 has none and
         diverges where a torque vanishes.
     augmentation : bool, default True
         Transform each training sample at random by the symmetries of the s-d model that
@@ -85,13 +86,7 @@ max_gradient_norm, checkpoint, resume, max_seconds
 
         from .training import train
 
-        if self.loss not in ("squares", "relative"):
-            raise ValueError(f"loss={self.loss!r}: expected 'squares' or 'relative'")
-        if not isinstance(self.floor, numbers.Real) or not 0 < self.floor < np.inf:
-            raise ValueError(f"floor={self.floor!r}: expected a positive number")
-        for name in ("augmentation", "compile"):
-            if not isinstance(getattr(self, name), bool | np.bool_):
-                raise ValueError(f"{name}={getattr(self, name)!r}: expected True or False")
+        self.check()
         forward = torch.compile(module) if self.compile else module
         loss = self._squares if self.loss == "squares" else self._relative
         return train(
@@ -102,7 +97,18 @@ max_gradient_norm, checkpoint, resume, max_seconds
             augment=_augmentation(missing) if self.augmentation and missing else None,
             checkpoint=self.checkpoint, resume=self.resume, max_seconds=self.max_seconds,
             random_state=random_state, device=device, progress=progress,
+            identity={n: getattr(self, n) for n in ("loss", "floor", "augmentation")},
         )  # fmt: skip
+
+    def check(self):
+        """Raise ValueError for parameters that are out of range."""
+        if self.loss not in ("squares", "relative"):
+            raise ValueError(f"loss={self.loss!r}: expected 'squares' or 'relative'")
+        if not isinstance(self.floor, numbers.Real) or not 0 < self.floor < np.inf:
+            raise ValueError(f"floor={self.floor!r}: expected a positive number")
+        for name in ("augmentation", "compile"):
+            if not isinstance(getattr(self, name), bool | np.bool_):
+                raise ValueError(f"{name}={getattr(self, name)!r}: expected True or False")
 
     def _relative(self, module, batch):
         """Eq. 11 with a floor."""

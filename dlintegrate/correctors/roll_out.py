@@ -124,6 +124,10 @@ checkpoint, resume, max_seconds :
                 augment=self._noise() if self.input_noise else None, checkpoint=checkpoint,
                 resume=self.resume, max_seconds=self.max_seconds, random_state=rng,
                 device=device, progress=progress,
+                identity={
+                    "energy_weight": self.energy_weight, "input_noise": self.input_noise,
+                    "squared": self.squared,
+                },
             )  # fmt: skip
             part["horizon"] = [horizon] * len(part["loss"])
             for name, values in part.items():

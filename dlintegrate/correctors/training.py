@@ -20,7 +20,7 @@ def train(
     module, tensors, loss_fn, *, learning_rate=1e-3, batch_size=64, epochs=100,
     validation_fraction=0.1, patience=None, scheduler="cosine", max_gradient_norm=None,
     bf16=False, augment=None, checkpoint=None, resume=True, max_seconds=None,
-    random_state=None, device="cpu", progress=False,
+    random_state=None, device="cpu", progress=False, identity=None,
 ):  # fmt: skip
     """Minimise a loss over samples with Adam; the module ends with its best weights.
 
@@ -66,6 +66,8 @@ def train(
     device : str or torch.device, default "cpu"
     progress : bool, default False
         Show a progress bar over epochs.
+    identity : dict, optional
+        What else makes a run another one: a checkpoint with a different value is refused.
 
     Returns
     -------
@@ -98,7 +100,10 @@ def train(
     cuda = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):
         torch.manual_seed(run.seed)
-        identity = {**options.identity(), "data": _digest(tensors), "device": device.type}
+        identity = {
+            **options.identity(), **(identity or {}), "data": _digest(tensors),
+            "device": device.type,
+        }  # fmt: skip
         if checkpoint is not None and resume and os.path.exists(checkpoint):
             run.restore(checkpoint, identity, module, optimizer)
         loop = _Loop(module, tensors, loss_fn, augment, optimizer, options, run, device)

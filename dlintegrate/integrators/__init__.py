@@ -10,6 +10,7 @@ from .composition import (
 )
 from .corrected import CorrectedIntegrator
 from .fallback import Fallback
+from .field_step import LearnedField
 from .llg import DampedMidpoint, LandauLifshitzGilbert, RungeKutta4, SemiImplicitB
 from .midpoint import ImplicitMidpoint
 from .multiple_time_step import MultipleTimeStep
@@ -28,6 +29,7 @@ __all__ = [
     "ImplicitMidpoint",
     "Integrator",
     "LandauLifshitzGilbert",
+    "LearnedField",
     "MultipleTimeStep",
     "RungeKutta4",
     "SemiImplicitB",

@@ -24,6 +24,11 @@ class BoundStep(Integrator):
         return self.base.system
 
     @property
+    def simulated(self):
+        """What the base step simulates."""
+        return self.base.simulated
+
+    @property
     def dt(self):
         """The time step of the base step."""
         return self.base.dt

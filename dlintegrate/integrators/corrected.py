@@ -8,6 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..persistence import VersionedState
 from ..states import like
+from ..systems.base import System
 from .base import Integrator
 from .fallback import same_system
 from .step_size import whole_steps
@@ -33,7 +34,7 @@ class CorrectedIntegrator(VersionedState, Integrator):
     reference : Integrator, optional
         Makes the labels; its dt must divide that of the base. Default: the base
         at dt/100. A fourth-order one (``BlanesMoan4`` at dt/5) is cheaper at
-        equal error.
+        equal error. Not used for learned fields, whose labels are exact fields.
     projection : {"norm", "energy", "magnetization"} or tuple of them, default "norm"
         What is restored, exactly, after every step: spin lengths always; energy
         and magnetisation of the state before the step on request. The energy of
@@ -92,7 +93,7 @@ class CorrectedIntegrator(VersionedState, Integrator):
     @property
     def simulated(self):
         """The learned field, if that is what the steps see; else the system of the base."""
-        return self.step_.system if hasattr(self, "step_") else self.system
+        return self.step_.simulated if hasattr(self, "step_") else self.base.simulated
 
     @property
     def dt(self):
@@ -124,7 +125,10 @@ class CorrectedIntegrator(VersionedState, Integrator):
         return self.step_.batch_tolerance
 
     def with_dt(self, dt):
-        """Return the *uncorrected* base with another time step: a fit serves one dt only."""
+        """Return the *uncorrected* base with another time step: a fit serves one dt only.
+
+        A learned field serves any: ``corrected.step_.with_dt(dt)`` stays in it.
+        """
         return self.base.with_dt(dt)
 
     def reverse(self):
@@ -160,6 +164,7 @@ class CorrectedIntegrator(VersionedState, Integrator):
             self.fallback.small_steps(self.base)
             self.fallback.checked_bounds(self.system)
         base = self._fitted_base(samples, y)
+        self.corrector.check(base)
         system, before = base.validate(samples)
         labels = self._labels(system, samples, before, y)
         corrector = clone(self.corrector).fit(
@@ -199,6 +204,7 @@ class CorrectedIntegrator(VersionedState, Integrator):
                     delayed(system.field_of)(chunk) for chunk in np.array_split(before, n_chunks)
                 )
             )
+        y = y.transpose("sample", *system.state_dims) if hasattr(y, "dims") else y
         fields = np.asarray(y, dtype=np.float64)
         if fields.shape != before.shape or not np.isfinite(fields).all():
             raise ValueError(
@@ -265,6 +271,11 @@ class CorrectedIntegrator(VersionedState, Integrator):
             raise ValueError(
                 f"projection={projection!r}: expected 'norm', 'energy', 'magnetization' "
                 "or a tuple of them"
+            )
+        if names - {"norm"} and type(self.system).project is System.project:
+            raise ValueError(
+                f"projection={projection!r}: {type(self.system).__name__} has no projection onto "
+                "energy or magnetization; use projection='norm'"
             )
         if "magnetization" in names and "norm" not in self.system.invariants:
             raise ValueError(f"projection={projection!r}: {self.system!r} has no magnetization")
@@ -354,7 +365,7 @@ class CorrectedIntegrator(VersionedState, Integrator):
             system, spins = self.base_.validate(samples)
             fields = self._fields(system, spins, y)
             learned = self.simulated.matching(spins).field_of(spins)
-            return -float(torque_error(learned, fields, spins))
+            return -torque_error(learned, fields, spins)
         return -one_step_error(self, samples, y)
 
     def __sklearn_is_fitted__(self):

@@ -27,6 +27,11 @@ class LearnedField(SpinSystem):
         return self.model.state_dims
 
     @property
+    def lattice(self):
+        """The kind of lattice."""
+        return self.model.lattice
+
+    @property
     def lattice_shape(self):
         """The sides of the model's lattice."""
         return self.model.lattice_shape
@@ -113,9 +118,18 @@ class FieldStep(BoundStep):
         return LearnedField(self.base.system, self.corrector)
 
     @property
+    def simulated(self):
+        """The learned field."""
+        return self.system
+
+    @property
     def guarantees(self):
         """Those of the base step in a field with the symmetries of the learned one."""
         return self._step.guarantees
+
+    def with_dt(self, dt):
+        """Return this step at another time step: a learned field serves any."""
+        return FieldStep(self.base.with_dt(dt), self.corrector)
 
     @property
     def _step(self):

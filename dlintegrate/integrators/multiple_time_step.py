@@ -1,6 +1,7 @@
 """MultipleTimeStep: a cheap field at every small step, the exact one at few moments of a large."""
 
 import numbers
+from copy import deepcopy
 
 import numpy as np
 from numpy.polynomial import legendre
@@ -31,8 +32,10 @@ class MultipleTimeStep(LandauLifshitzGilbert):
         The cheap field: a system with ``field_of``, or an integrator fitted with a learned
         field. Only its part perpendicular to the spins counts.
     n_inner : int, default 8
-        Inner steps per outer one (fourth-order Runge-Kutta, four cheap fields). They should be
-        as small as the cheap field alone would need.
+        Inner steps per outer one (fourth-order Runge-Kutta, four cheap fields each). They
+        should be as small as the cheap field alone would need. Each moment of an exact field is
+        predicted from the beginning of the outer step, so the cheap fields of a step are more
+        than twice those of the inner steps.
     n_exact : int, default 3
         Exact fields per outer step, at least 2. A longer step with more of them is more
         accurate than a shorter one with fewer, as long as ``n_exact / dt`` is the same.
@@ -77,7 +80,7 @@ class MultipleTimeStep(LandauLifshitzGilbert):
 
     def __sklearn_clone__(self):
         # a fitted fast field is a parameter here: without its fit it is worth nothing
-        return type(self)(clone(self.base), self.fast, self.n_inner, self.n_exact)
+        return type(self)(clone(self.base), deepcopy(self.fast), self.n_inner, self.n_exact)
 
     @property
     def system(self):
@@ -126,8 +129,8 @@ class MultipleTimeStep(LandauLifshitzGilbert):
         field = self.fast
         if isinstance(field, CorrectedIntegrator):
             check_is_fitted(field, "step_")
-            field = field.step_.system
-        learned_none = field is not self.fast and type(field) is type(self.fast.system)
+            field = self.fast.simulated
+        learned_none = field is not self.fast and field is self.fast.system
         if learned_none or not hasattr(field, "field_of"):
             raise TypeError(
                 f"fast={self.fast!r}: expected a system of spins, or a CorrectedIntegrator fitted "
@@ -156,15 +159,12 @@ class MultipleTimeStep(LandauLifshitzGilbert):
 
     def with_dt(self, dt):
         """Return this integrator with another outer step."""
-        return type(self)(self.base.with_dt(dt), self.fast, self.n_inner, self.n_exact)
+        return type(self)(self.base.with_dt(dt), deepcopy(self.fast), self.n_inner, self.n_exact)
 
     def validate(self, states, name="samples"):
         """As the base, and the cheap field must suit the lattice."""
         system, array = super().validate(states, name)
-        if self.cheap_system.matching(array).lattice_shape != system.lattice_shape:
-            raise ValueError(
-                f"fast={self.fast!r} does not take {name} with sides {system.lattice_shape}"
-            )
+        self.cheap_system.matching(array)
         return system, array
 
     def advance(self, array, n_steps):

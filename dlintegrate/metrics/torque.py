@@ -197,8 +197,15 @@ def _alike(predicted, exact, spins):
     return predicted, exact, s
 
 
+def _ordered(values):
+    """Named axes in the order of a state."""
+    if not isinstance(values, xr.DataArray):
+        return values
+    return values.transpose(..., *(d for d in ("x", "y", "z", "component") if d in values.dims))
+
+
 def _vectors(name, values):
-    array = np.asarray(values, dtype=np.float64)
+    array = np.asarray(_ordered(values), dtype=np.float64)
     if array.ndim < 2 or array.shape[-1] != 3:
         raise ValueError(f"{name} has shape {array.shape}; expected (n_samples, ..., 3)")
     return array
@@ -207,7 +214,7 @@ def _vectors(name, values):
 def _dims(spins, ndim):
     """Names of the axes; of an array only the first is known."""
     if isinstance(spins, xr.DataArray):
-        return list(spins.dims)
+        return list(_ordered(spins).dims)
     return ["sample", *(f"dim_{k}" for k in range(1, ndim))]
 
 

@@ -82,6 +82,10 @@ def sample_relaxation(
 
     _count("n_frames", n_frames, 1)
     _count("save_every", save_every, 1)
+    if not hasattr(model, "solver"):
+        raise TypeError(f"model={model!r}: expected a TriangularSDModel")
+    if not isinstance(dt, numbers.Real) or not 0 < dt < np.inf:
+        raise ValueError(f"dt={dt!r}: expected a positive number; spins relax forward in time")
     for name, value in (("perturbation", perturbation), ("damping", damping)):
         if not isinstance(value, numbers.Real) or not 0 <= value < np.inf:
             raise ValueError(f"{name}={value!r}: expected a number, 0 or more")
