@@ -36,7 +36,7 @@ from dlintegrate.metrics import torque_error
 SEED = 20231107
 RELAXATION = 40.0
 #: Inner steps of MultipleTimeStep: small enough not to show.
-INNER_STEP = 2.0
+INNER_STEP = 4.0
 ADAMS_BASHFORTH = {2: (3 / 2, -1 / 2), 3: (23 / 12, -16 / 12, 5 / 12),
                    4: (55 / 24, -59 / 24, 37 / 24, -9 / 24)}  # fmt: skip
 

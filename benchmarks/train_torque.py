@@ -10,7 +10,7 @@ Training states come from ``torque_data.py``; then, from first to last::
 
 ``--relax`` lets new starts relax in the learned field and labels what they become, so that the
 next fit knows the states that its predecessor goes to; near-relaxed ones are the majority.
-For the setting of the paper, on one GPU: 30 trajectories of 48², which ``sample_relaxation``
+For the setting of the paper, on one GPU: 60 trajectories of 48², which ``sample_relaxation``
 labels in FOLDER/paper.nc (days on a processor), and 72 hours of training::
 
     python benchmarks/train_torque.py FOLDER --sample-paper 48
@@ -113,7 +113,7 @@ def sample_paper(folder, side):
     model = TriangularSDModel((side, side), solver=KernelPolynomial(200))
     labels = KernelPolynomial(torque_data.TRAINING_MOMENTS, n_twists=2)
     path = os.path.join(folder, "paper.nc")
-    sample_relaxation(model, path, 30, label_solver=labels, n_jobs=-1, progress=True)
+    sample_relaxation(model, path, 60, label_solver=labels, n_jobs=-1, progress=True)
 
 
 def network(options, training):

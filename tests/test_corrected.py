@@ -13,6 +13,8 @@ from dlintegrate import (
     HeisenbergLattice,
     ImplicitMidpoint,
     LearnedComposition,
+    RungeKutta4,
+    SemiImplicitB,
     SuzukiTrotter2,
     UNetResidue,
     sample_canonical,
@@ -224,3 +226,26 @@ class TestBadInput:
             CorrectedIntegrator(base, RIDGE).fit(samples.where(samples.temperature > 1))
         with pytest.raises(ValueError, match=r"y has shape \(3, 4, 4, 4, 3\)"):
             CorrectedIntegrator(base, RIDGE).fit(samples, samples[:3])
+
+
+class TestDampedBases:
+    """What a correction of damped or noisy steps must not learn or undo."""
+
+    LATTICE = HeisenbergLattice((4, 4))
+
+    def refused(self, samples_of, message, **options):
+        with pytest.raises(ValueError, match=message):
+            CorrectedIntegrator(corrector=RIDGE, **options).fit(samples_of.random_states(4, 0))
+
+    def test_a_reference_without_the_damping_of_the_base_is_refused(self):
+        base = SemiImplicitB(self.LATTICE, 0.1, damping=0.5)
+        reference = RungeKutta4(self.LATTICE, 0.05)
+        self.refused(self.LATTICE, "would undo the damping", base=base, reference=reference)
+
+    def test_noise_is_no_label(self):
+        base = SemiImplicitB(self.LATTICE, 0.1, damping=0.5, temperature=0.2)
+        self.refused(self.LATTICE, "noise cannot be learned", base=base)
+
+    def test_the_energy_that_damping_takes_is_not_given_back(self):
+        base = SemiImplicitB(self.LATTICE, 0.1, damping=0.5)
+        self.refused(self.LATTICE, "would give it back", base=base, projection="energy")

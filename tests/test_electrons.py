@@ -224,3 +224,13 @@ class TestBadInput:
         model = model_of(solver=solver)
         with pytest.raises(ValueError, match=r"sites=.*0 to 35"):
             model.local_field(model.random_states(1, 0), sites)
+
+
+def test_colours_are_not_chosen_where_all_choices_are_noise():
+    with pytest.raises(ValueError, match=r"the sides \(7, 8\) have no common divisor from 6 to 12"):
+        model_of((7, 8), probing(None)).local_field(model_of((7, 8), None).random_states(1, 0))
+
+
+def test_moments_of_a_step_are_not_searched_for_ever():
+    with pytest.raises(ValueError, match="temperature=0.0"):
+        KernelPolynomial.suggest_moments(TriangularSDModel((12, 12), temperature=0.0), 1e-3)

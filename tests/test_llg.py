@@ -8,6 +8,7 @@ from dlintegrate import (
     ExactDiagonalization,
     HeisenbergLattice,
     ImplicitMidpoint,
+    KernelPolynomial,
     LennardJones2D,
     RungeKutta4,
     SemiImplicitB,
@@ -153,3 +154,26 @@ def test_a_midpoint_that_does_not_converge_fails_in_that_sample_alone():
         after = DampedMidpoint(strong, 3.0, max_iterations=20).step(states)
     assert np.isnan(after[0]).all()
     np.testing.assert_allclose(after[1], states[1])
+
+
+@pytest.mark.filterwarnings("ignore:.*period of 12 sites")
+def test_a_field_in_single_precision_is_good_enough_for_the_midpoint():
+    model = TriangularSDModel((6, 6), field=(0, 0, 0))  # the kernel polynomial method
+    exact = TriangularSDModel((6, 6), field=(0, 0, 0), solver=ExactDiagonalization())
+    spins = model.random_states(3, 6)
+    after = DampedMidpoint(model, 0.5).step(spins, 2)
+    np.testing.assert_allclose(after, DampedMidpoint(exact, 0.5).step(spins, 2), atol=1e-5)
+    assert np.abs(np.linalg.norm(after, axis=-1) - 1).max() < 1e-14
+
+
+@pytest.mark.filterwarnings("ignore:.*period of 12 sites")
+@pytest.mark.parametrize(
+    "solver", [ExactDiagonalization(), KernelPolynomial(60), None], ids=["ED", "KPM", "default"]
+)
+@pytest.mark.parametrize("kind", BOTH)
+def test_on_itinerant_spins_keeps_what_it_declares(kind, solver):
+    step = kind(TriangularSDModel((5, 5), field=(0, 0, 0), solver=solver), 0.2)
+    exact = isinstance(solver, ExactDiagonalization)
+    assert ("rotation_equivariant" in step.guarantees) == exact
+    assert ("symplectic" in step.guarantees) == (exact and kind is DampedMidpoint)
+    check_integrator(step, max_examples=1)

@@ -157,12 +157,17 @@ class LearnedStep(BoundStep):
     def system(self):
         return Learned(self.base.system.shape, J=self.corrector.J_)
 
+    @property
+    def simulated(self):
+        return self.system
+
     def advance(self, array, n_steps):
         return array
 
 
 class FieldOfAFit(Corrector):
     local = True
+    target = "field"
 
     def fit(self, base, X, Y, **_):
         self.J_, self.history_ = 0.9, {"loss": [0.0]}

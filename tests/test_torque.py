@@ -156,17 +156,21 @@ class TestLearning:
 
     @pytest.mark.parametrize(
         "network, bound",
-        [(EquivariantTorque(**SMALL, depth=1), 0.5), (TorqueCNN((8, 8), kernel_size=3), 0.9)],
+        [
+            (EquivariantTorque(**SMALL, depth=1), 0.1),
+            (TorqueCNN((8, 8), kernel_size=3), 0.3),
+        ],
         ids=["vectors", "plain"],
     )
-    def test_the_exact_field_on_unseen_states_is_learned_from_a_few(self, network, bound):
-        model = TriangularSDModel((6, 6), solver=ExactDiagonalization())
+    def test_the_exact_field_of_unseen_states_is_learned_from_a_few(self, network, bound):
+        # hot electrons: their field is smooth and short-ranged, but far from linear
+        model = TriangularSDModel((6, 6), temperature=1.0, solver=ExactDiagonalization())
         spins = model.random_states(28, 8)
-        training = FieldTraining(epochs=100, batch_size=4, learning_rate=1e-2)
+        training = FieldTraining(epochs=60, batch_size=4, learning_rate=1e-2)
         learned = CorrectedIntegrator(
             SemiImplicitB(model, 0.5), clone(network).set_params(training=training), random_state=0
         ).fit(spins[:24])
-        assert -learned.score(spins[24:]) < bound  # 1 is the error of no field at all
+        assert -learned.score(spins[24:]) < bound  # a linear field: 0.4
 
     def test_augmentation_moves_sites_as_the_exact_model_allows(self):
         model = TriangularSDModel((6, 6), solver=ExactDiagonalization(), field=(0, 0, 0))
@@ -339,6 +343,12 @@ class TestSteps:
         training = clone(training).set_params(loss="relative")
         with pytest.raises(ValueError, match="loss"):
             fitted(EquivariantTorque(**SMALL, training=training))
+
+    def test_a_step_in_a_learned_field_is_cloned_with_its_fit(self):
+        learned = fitted(EquivariantTorque(**SMALL, training=ONCE))
+        step = SemiImplicitB(learned.simulated, 0.3)
+        spins = learned.simulated.random_states(1, 17)
+        np.testing.assert_array_equal(step.with_dt(0.3).step(spins), step.step(spins))
 
     def test_an_unfitted_field_says_so(self):
         with pytest.raises(NotFittedError, match="this TorqueCNN is not fitted"):

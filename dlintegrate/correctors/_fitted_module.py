@@ -97,7 +97,8 @@ class FittedModule(VersionedState):
             raise NotFittedError(f"this {type(self).__name__} is not fitted; call fit first")
         dtype = torch.float64 if self.precision == "double" else torch.float32
         names = set(self._get_param_names()) - {"training"}
-        key = (str(device), id(self.weights_), *(getattr(self, name) for name in sorted(names)))
+        parameters = repr([getattr(self, name) for name in sorted(names)])
+        key = (str(device), id(self.weights_), parameters)
         cache = self.__dict__.setdefault("_modules", {})
         if key not in cache:
             with torch.random.fork_rng(devices=[]):  # initial weights, to be overwritten

@@ -18,15 +18,15 @@ class EquivariantResidue(FittedModule, ResidueCorrector):
     :class:`EquivariantTorque` with two vectors per site instead of one, the spin after the
     base step and its change; it gives two fields u and v, and the residue is
     ``S × u + v`` without the part along S. It turns with the spins and moves with the lattice
-    by construction. Local: fitted on one size, it serves any other.
+    by construction, and takes any size.
 
-    It pays where the motion is simple: on spin waves the error falls more than tenfold after
-    a minute of training, far below that of :class:`RungeKutta4` with as many exact fields. It
-    hardly pays on spins that are still random or a texture that is strongly disturbed: there
-    the residue depends on how the exact field changes along the step, which is as hard to
-    learn as the field itself, and :class:`RungeKutta4` or :class:`MultipleTimeStep` do
-    better. Fit it to states of the trajectories that it will make, and take
-    ``drop_longitudinal=True`` in the base: without it most of the error is that of a
+    It seldom pays. The residue depends on how the exact field changes along the step, which is
+    as hard to learn as the field itself: on random spins next to nothing is gained, and
+    :class:`RungeKutta4` with as many exact fields, or :class:`MultipleTimeStep`, do better
+    (``benchmarks/results/residue.json``). Spin waves on a lattice narrower than twice the
+    reach of the network are the exception; but what is learned there is that lattice, and it
+    fails on a larger one. So fit it to states of the size and kind that it will meet, and
+    take ``drop_longitudinal=True`` in the base: without it most of the error is that of a
     rotation about the field along the spin, which costs nothing to avoid.
 
     Labels are the states one base step later. On itinerant spins make them by

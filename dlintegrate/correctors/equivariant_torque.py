@@ -79,6 +79,8 @@ class EquivariantTorque(FieldCorrector):
     def _check_parameters(self):
         super()._check_parameters()
         self._check_counts(n_vectors=1, n_scalars=1, n_directed=0, depth=0, reach=1, first_reach=1)
+        if self.energy and self.training is not None and self.training.compile:
+            raise ValueError("compile=True with energy=True: torch cannot compile its gradient")
         if not isinstance(self.energy, bool):
             raise ValueError(f"energy={self.energy!r}: expected True or False")
 

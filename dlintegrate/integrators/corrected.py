@@ -252,6 +252,18 @@ class CorrectedIntegrator(VersionedState, Integrator):
 
     def _reference_steps(self):
         """The reference integrator and how many of its steps make one of the base."""
+        for integrator, name in ((self.base, "base"), (self.reference, "reference")):
+            if getattr(integrator, "temperature", 0):
+                raise ValueError(
+                    f"{name} has temperature={integrator.temperature!r}: noise cannot be learned; "
+                    "fit at 0"
+                )
+        damping = [getattr(x, "damping", None) for x in (self.base, self.reference)]
+        if self.reference is not None and None not in damping and damping[0] != damping[1]:
+            raise ValueError(
+                f"reference.damping={damping[1]!r} is not base.damping={damping[0]!r}: the "
+                "correction would undo the damping"
+            )
         if self.reference is None:
             return self.base.with_dt(self.base.dt / 100), 100
         n_steps = whole_steps(self.base.dt, self.reference.dt)
@@ -276,6 +288,11 @@ class CorrectedIntegrator(VersionedState, Integrator):
             raise ValueError(
                 f"projection={projection!r}: {type(self.system).__name__} has no projection onto "
                 "energy or magnetization; use projection='norm'"
+            )
+        if names - {"norm"} and getattr(self.base, "damping", 0):
+            raise ValueError(
+                f"projection={projection!r} on a base with damping={self.base.damping!r}: damped "
+                "spins lose energy, and a projection would give it back; use projection='norm'"
             )
         if "magnetization" in names and "norm" not in self.system.invariants:
             raise ValueError(f"projection={projection!r}: {self.system!r} has no magnetization")

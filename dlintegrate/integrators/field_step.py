@@ -1,5 +1,7 @@
 """The step of a field corrector: the base step in a learned field."""
 
+from copy import deepcopy
+
 from sklearn.base import clone
 
 from ..systems.spins import SpinSystem
@@ -41,11 +43,18 @@ class LearnedField(SpinSystem):
         """The external field."""
         return self.model.field
 
+    def __sklearn_clone__(self):
+        return deepcopy(self)  # without its fit it is worth nothing
+
+    @property
+    def exact_field(self):
+        """For a learned energy in double precision."""
+        return self.corrector.conservative and self.corrector.precision == "double"
+
     @property
     def invariants(self):
         """Energy and magnetisation only where a learned energy implies them."""
-        exact = self.corrector.conservative and self.corrector.precision == "double"
-        return super().invariants if exact else frozenset({"norm"})
+        return super().invariants if self.exact_field else frozenset({"norm"})
 
     @property
     def symmetries(self):

@@ -7,6 +7,9 @@ import numpy as np
 
 from .base import Integrator
 
+#: Changes below this may be rounding of a field in single precision.
+_SINGLE_PRECISION = 1e-6
+
 
 class LandauLifshitzGilbert(Integrator):
     """Base of the steps of ``dS/dt = S × (h - α S × h + η)``.
@@ -143,7 +146,9 @@ class DampedMidpoint(LandauLifshitzGilbert):
     system, dt, damping, temperature, random_state
         As for :class:`SemiImplicitB`.
     tol : float, default 1e-13
-        Largest change of a spin in the last iteration.
+        Largest change of a spin in the last iteration. Where the field is known to single
+        precision only (:class:`KernelPolynomial`, learned fields), the iteration ends when
+        the changes, below 1e-6, no longer fall.
     max_iterations : int, default 100
         A sample that has not converged by then fails.
     """
@@ -165,8 +170,11 @@ class DampedMidpoint(LandauLifshitzGilbert):
         """Without damping and noise also magnetisation, time reversal, symplecticity."""
         kept = set(super().guarantees)
         if self.damping == 0:
-            kept |= {"time_reversible", "symplectic", "volume_preserving"}
-            kept |= {"magnetization"} & self.system.invariants
+            if "time_reversal" in self.system.symmetries:
+                kept.add("time_reversible")
+            if self.system.exact_field:
+                kept |= {"symplectic", "volume_preserving"}
+                kept |= {"magnetization"} & self.system.invariants
         return frozenset(kept)
 
     def advance(self, array, n_steps):
@@ -178,6 +186,7 @@ class DampedMidpoint(LandauLifshitzGilbert):
             noise = np.broadcast_to(self._impulse(array), array.shape)
             after = array.copy()
             left = np.arange(len(array))  # a sample that has converged stays as it is
+            last = np.full(len(array), np.inf)
             for _ in range(self.max_iterations):
                 start = array[left]
                 middle = start + after[left]
@@ -187,7 +196,10 @@ class DampedMidpoint(LandauLifshitzGilbert):
                 new = start + 2.0 * np.cross(middle, turn)
                 change = np.abs(new - after[left]).reshape(len(left), -1).max(axis=1)
                 after[left] = new
-                left = left[~(change <= self.tol)]
+                # a field in single precision stops improving before tol is reached
+                stuck = (change < _SINGLE_PRECISION) & (change >= last[left])
+                last[left] = change
+                left = left[~((change <= self.tol) | stuck)]
                 if len(left) == 0:
                     break
             after /= np.linalg.norm(after, axis=-1, keepdims=True)  # off by tol at most

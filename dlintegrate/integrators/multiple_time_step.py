@@ -129,9 +129,9 @@ class MultipleTimeStep(LandauLifshitzGilbert):
         field = self.fast
         if isinstance(field, CorrectedIntegrator):
             check_is_fitted(field, "step_")
-            field = self.fast.simulated
-        learned_none = field is not self.fast and field is self.fast.system
-        if learned_none or not hasattr(field, "field_of"):
+            learned = self.fast.corrector_.target == "field"
+            field = self.fast.simulated if learned else None
+        if not hasattr(field, "field_of"):
             raise TypeError(
                 f"fast={self.fast!r}: expected a system of spins, or a CorrectedIntegrator fitted "
                 "with a corrector that learns the field"

@@ -82,8 +82,10 @@ def sample_relaxation(
 
     _count("n_frames", n_frames, 1)
     _count("save_every", save_every, 1)
-    if not hasattr(model, "solver"):
-        raise TypeError(f"model={model!r}: expected a TriangularSDModel")
+    if not hasattr(model, "field_of"):
+        raise TypeError(f"model={model!r}: expected spins in a field, such as TriangularSDModel")
+    if label_solver is not None and not hasattr(model, "solver"):
+        raise TypeError(f"label_solver={label_solver!r}: {type(model).__name__} has no solver")
     if not isinstance(dt, numbers.Real) or not 0 < dt < np.inf:
         raise ValueError(f"dt={dt!r}: expected a positive number; spins relax forward in time")
     for name, value in (("perturbation", perturbation), ("damping", damping)):
@@ -215,10 +217,11 @@ def torque_samples(trajectories, n=None, near_relaxed=0.0, random_state=None):
         What :func:`sample_relaxation` returned or wrote, or some of the samples of it:
         ``trajectories.isel(sample=[...])``.
     n : int, optional
-        Frames to draw; each is drawn once before any is drawn again. All by default.
+        Frames to draw; each is drawn once before any is drawn again. By default all, and
+        those of ``near_relaxed`` once more.
     near_relaxed : float, default 0.0
         This part of the ``n`` frames, 0 to 1, is drawn from the quarter with the smallest
-        torques, beside those that are there anyway. A relaxing magnet spends
+        torques. A relaxing magnet spends
         its time near equilibrium, where torques are small and errors of a learned
         field decide where it ends.
     random_state : int, Generator or None
@@ -244,12 +247,14 @@ def torque_samples(trajectories, n=None, near_relaxed=0.0, random_state=None):
         _count("n", n, 1)
     if not isinstance(near_relaxed, numbers.Real) or not 0 <= near_relaxed <= 1:
         raise ValueError(f"near_relaxed={near_relaxed!r}: expected a number from 0 to 1")
-    n = len(spins) if n is None else n
+    everything = n is None
+    n = len(spins) if everything else n
     n_calm = round(near_relaxed * n)
     order = np.argsort(_torque(spins, fields), kind="stable")
     calm = order[: max(1, round(_CALM_PART * len(order)))]
     rng = np.random.default_rng(random_state)
-    drawn = np.sort(np.concatenate([_draw(rng, order, n - n_calm), _draw(rng, calm, n_calm)]))
+    others = len(order) if everything else n - n_calm  # a label is too dear to be left out
+    drawn = np.sort(np.concatenate([_draw(rng, order, others), _draw(rng, calm, n_calm)]))
     return spins[drawn], fields[drawn]
 
 

@@ -13,7 +13,15 @@ _PASS_BYTES = 1 << 31
 
 
 class ElectronSolver(BaseEstimator, ABC):
-    """Finds the on-site density matrix and the grand potential of non-interacting electrons."""
+    """Finds the on-site density matrix and the grand potential of non-interacting electrons.
+
+    Attributes
+    ----------
+    exact : bool
+        Whether its fields have the symmetries of the model to rounding in double precision.
+    """
+
+    exact = False
 
     @abstractmethod
     def solve(self, model, spins, sites=None):
@@ -67,6 +75,8 @@ class ExactDiagonalization(ElectronSolver):
     >>> bool(np.allclose(model.local_field(up)[..., :2], 0.0, atol=1e-10))
     True
     """
+
+    exact = True
 
     def __init__(self, n_twists=1, n_jobs=None, device="cpu"):
         self.n_twists = n_twists

@@ -8,6 +8,8 @@ from joblib import Parallel, delayed
 
 from .electrons import ElectronSolver, check_count, check_sites
 
+#: Fewer colours than these have torque errors of the order of the torque.
+_FEWEST_COLOURS = 36
 #: Sites that are probed in one task.
 _TASK_SITES = 128
 
@@ -17,7 +19,7 @@ class KernelPolynomial(ElectronSolver):
 
     ``"deterministic"``: one probe for each site and spin. The only errors are the
     truncation of the series, which falls exponentially once the number of moments exceeds
-    about 1.4 times band width over temperature, and single precision. The work grows with
+    about 1.4 times half the band width over temperature, and single precision. The work grows with
     the square of the number of sites, and labels of some sites cost in proportion.
 
     ``"probing"``: the grand potential is estimated from random probes, each on all sites
@@ -97,6 +99,7 @@ class KernelPolynomial(ElectronSolver):
         """
         if not isinstance(tol, numbers.Real) or not 1e-10 <= tol < 1:
             raise ValueError(f"tol={tol!r}: expected a number between 1e-10 and 1")
+        model.check()
         most = 16
         while True:
             tail = np.abs(_series(model, most)[0])
@@ -233,6 +236,11 @@ def _colours(sides, n_colors):
     divisors = [c for c in range(1, min(sides) + 1) if not any(side % c for side in sides)]
     if n_colors is None:
         n_colors = max(c for c in divisors if c <= 12) ** 2
+        if n_colors < _FEWEST_COLOURS:
+            raise ValueError(
+                f"n_colors=None: the sides {sides} have no common divisor from 6 to 12, and fewer "
+                "colours are mostly noise; give n_colors, or take multiples of 12"
+            )
     if isinstance(n_colors, bool) or n_colors not in [c**2 for c in divisors]:
         raise ValueError(
             f"n_colors={n_colors!r}: expected the square of a common divisor of the sides {sides}: "

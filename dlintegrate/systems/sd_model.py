@@ -83,6 +83,16 @@ class TriangularSDModel(SpinSystem):
         return sides
 
     @property
+    def exact_field(self):
+        """With :class:`ExactDiagonalization`; a series in single precision is not."""
+        return self.solver is not None and self.solver.exact
+
+    @property
+    def symmetries(self):
+        """Those of the s-d model, as far as the solver has them to rounding."""
+        return super().symmetries if self.exact_field else frozenset()
+
+    @property
     def exchange(self):
         """Coupling to the Pauli matrices."""
         return self.J * (0.5 if self.spin_half else 1.0)
@@ -92,7 +102,8 @@ class TriangularSDModel(SpinSystem):
         """Centre and half width of an interval that holds all energies."""
         return _interval(self.t1, self.t3, abs(self.exchange))
 
-    def _check(self):
+    def check(self):
+        """Raise ValueError for parameters out of range."""
         for name in ("t1", "t3", "J", "mu"):
             value = getattr(self, name)
             if not isinstance(value, numbers.Real) or not np.isfinite(value):
@@ -177,7 +188,7 @@ class TriangularSDModel(SpinSystem):
         return matrix.reshape(2 * n, 2 * n)
 
     def _solve(self, array, sites=None):
-        self._check()
+        self.check()
         if not len(array):
             return np.zeros((0, self.n_sites if sites is None else len(sites), 4)), np.zeros(0)
         solver = KernelPolynomial() if self.solver is None else self.solver

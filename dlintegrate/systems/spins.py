@@ -31,6 +31,11 @@ class SpinSystem(System):
         return field
 
     @property
+    def exact_field(self):
+        """Whether the field is the gradient of the energy to the rounding of double precision."""
+        return True
+
+    @property
     def invariants(self):
         """Norm and energy always; the total magnetisation without a field."""
         kept = {"norm", "energy"}
