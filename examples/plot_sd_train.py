@@ -13,6 +13,7 @@ states that the first learned field relaxes them to. Cost: about forty seconds.
 
 import matplotlib.pyplot as plt
 import numpy as np
+from sklearn.base import clone
 
 from dlintegrate import (
     CorrectedIntegrator,
@@ -50,7 +51,9 @@ network = EquivariantTorque(
     n_vectors=8, n_scalars=8, n_directed=2, depth=2,
     training=FieldTraining(epochs=60, learning_rate=5e-3, batch_size=2),
 )  # fmt: skip
-once = CorrectedIntegrator(base, network, random_state=0).fit(first, first_fields)
+once = CorrectedIntegrator(base, clone(network), random_state=0)
+once.set_params(corrector__training__epochs=120)  # as many steps as with twice the states
+once.fit(first, first_fields)
 
 # %%
 # A dynamics soon leaves the states it began with. The learned field goes there at no cost; only
