@@ -17,7 +17,7 @@ from dlintegrate.plotting import plot_structure_factor, plot_texture
 
 learned = load_pretrained("sd-torque")
 start = skyrmion_lattice((48, 48), offset=0.2, perturbation=0.2, random_state=0)
-run = learned.simulate(start, t_max=600.0, save_every=10)
+run = learned.simulate(start, t_max=300.0, save_every=10)
 
 # %%
 # The perturbation is different at every site, so it is short-waved, and soon gone.

@@ -138,6 +138,10 @@ class FieldCorrector(FittedModule, Corrector):
     def learned_energy(self, array):
         """Learned energy of which the field is the gradient, shape (n_samples,).
 
+        Parameters
+        ----------
+        array : ndarray, shape (n_samples, x, y, 3)
+
         Raises
         ------
         TypeError

@@ -128,6 +128,10 @@ class CorrectedIntegrator(VersionedState, Integrator):
         """Return the *uncorrected* base with another time step: a fit serves one dt only.
 
         A learned field serves any: ``corrected.step_.with_dt(dt)`` stays in it.
+
+        Parameters
+        ----------
+        dt : float
         """
         return self.base.with_dt(dt)
 
