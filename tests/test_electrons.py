@@ -232,5 +232,5 @@ def test_colours_are_not_chosen_where_all_choices_are_noise():
 
 
 def test_moments_of_a_step_are_not_searched_for_ever():
-    with pytest.raises(ValueError, match="temperature=0.0"):
+    with pytest.raises(ValueError, match=r"temperature=0\.0"):
         KernelPolynomial.suggest_moments(TriangularSDModel((12, 12), temperature=0.0), 1e-3)
