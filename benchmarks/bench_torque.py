@@ -71,8 +71,8 @@ def linear_row(folder):
     data = np.load(os.path.join(folder, "test.npz"))
     runs = np.float64(data["spins"])
     predicted = np.stack([torque_data.convolve(run, kernel) for run in runs])
-    half, fields = len(runs) // 2, np.float64(data["fields"])
-    parts = {"random starts": slice(half), "skyrmion lattices": slice(half, None),
+    half, fields = torque_data.N_RANDOM, np.float64(data["fields"])
+    parts = {"random starts": slice(half), "skyrmion lattice": slice(half, None),
              "all": slice(None)}  # fmt: skip
     errors = {k: float(torque_error(predicted[p], fields[p], runs[p])) for k, p in parts.items()}
     n = len(np.unique(kernel)) - 1
@@ -81,12 +81,12 @@ def linear_row(folder):
 
 
 def long_run(learned, folder):
-    """Where damped runs from the last exact frames of skyrmion lattices are at t = 2000."""
+    """Where a damped run from the last exact frame of the skyrmion lattice is at t = 2000."""
     data = np.load(os.path.join(folder, "test.npz"))
-    half = len(data["spins"]) // 2
+    half = torque_data.N_RANDOM
     start = torque_data.unit(np.float64(data["spins"][half:, -1]))
     system = learned.simulated.resized(start.shape[1:])
-    end = torque_data.relax(system, start, np.full(half, 0.05), [2000], STEP)[:, 0]
+    end = torque_data.relax(system, start, np.full(len(start), 0.05), [2000], STEP)[:, 0]
     return {
         "charge_before": topological_charge(start).tolist(),
         "charge": topological_charge(end).tolist(),
@@ -212,10 +212,10 @@ def order(frames):
 def restoration(learned, folder):
     """Perturbed skyrmion lattices at α = 0.05: learned on 96² and 24², exact on 24²."""
     data = np.load(os.path.join(folder, "test.npz"))
-    half = len(data["spins"]) // 2
+    half = torque_data.N_RANDOM
     exact = torque_data.unit(np.float64(data["spins"][half:]))
     small = learned.simulated.resized(exact.shape[2:])
-    same = torque_data.relax(small, exact[:, 0], np.full(half, 0.05), data["times"], STEP)
+    same = torque_data.relax(small, exact[:, 0], np.full(len(exact), 0.05), data["times"], STEP)
     times = np.array([0, 20, 40, 80, 120, 160, 200, 400, 600, 800, 1000])
     runs = {}
     for perturbation in (0.05, 0.1):
@@ -230,7 +230,7 @@ def restoration(learned, folder):
             "times": data["times"].tolist(),
             **{what: values[k] for what, values in order(frames).items()},
         }
-        for k in range(half)
+        for k in range(len(exact))
         for name, frames in (("exact", exact), ("learned", same))
     }
     large_runs = {f"96², {name}": run for name, run in runs.items()}

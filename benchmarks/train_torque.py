@@ -204,10 +204,10 @@ def test_errors(learned, folder):
     data = {k: np.float64(v) for k, v in np.load(path).items()}
     spins, fields = data["spins"], data["fields"]
     predicted = np.stack([learned.corrector_.field(run) for run in spins])
-    half = len(spins) // 2
+    half = torque_data.N_RANDOM
     errors = {
         "random starts": torque_error(predicted[:half], fields[:half], spins[:half]),
-        "skyrmion lattices": torque_error(predicted[half:], fields[half:], spins[half:]),
+        "skyrmion lattice": torque_error(predicted[half:], fields[half:], spins[half:]),
         "all": torque_error(predicted, fields, spins),
         "all, against periodic boundaries": torque_error(predicted, data["periodic_fields"], spins),
         "periodic boundaries themselves": torque_error(data["periodic_fields"], fields, spins),
