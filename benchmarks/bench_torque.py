@@ -250,6 +250,22 @@ def restoration(learned, folder):
     }
 
 
+def beside_exact(learned):
+    """The same kind of start on 24², in the exact field of periodic boundaries and the learned."""
+    start = skyrmion_lattice((24, 24), offset=0.2, perturbation=0.1, random_state=SEED)
+    times = [0, 40, 80, 120, 160, 200]
+    exact = TriangularSDModel((24, 24), solver=KernelPolynomial(200))
+    rows = []
+    for name, system in (("exact", exact), ("learned", learned.simulated)):
+        frames = torque_data.relax(system, start, np.array([0.05]), times, STEP)[0]
+        known = order(frames)
+        rows += [
+            {"field": name, "time": time_, "charge": charge, "weight": weight}
+            for time_, charge, weight in zip(times, known["charge"], known["weight"], strict=True)
+        ]
+    return rows
+
+
 def main():
     """Measure, print, store."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -268,11 +284,13 @@ def main():
         "comparison": lambda: compare(options.weights, options.folder),
         "transfer": lambda: transfer(learned),
         "restoration": lambda: restoration(learned, options.folder),
+        "beside_exact": lambda: beside_exact(learned),
     }
     results = {}
     if options.only:
         known = json.loads((RESULTS / "torque.json").read_text())
-        results = known["results"] | {"others_from": known["metadata"]}
+        others = {"before": known["results"].get("others_from"), "last": known["metadata"]}
+        results = known["results"] | {"others_from": others}
         parts = {options.only: parts[options.only]}
     results |= {name: measure() for name, measure in parts.items()}
     record("torque", results, started, seeds=SEED)
