@@ -156,6 +156,7 @@ class TestLearning:
         step = CorrectedIntegrator(base, network, reference=reference, random_state=0)
         return step.fit(samples)
 
+    @pytest.mark.slow
     def test_spin_waves_are_corrected_tenfold_and_stay_so(self):
         base = SemiImplicitB(EXACT, 4.0, damping=0.1, drop_longitudinal=True)
         samples, unseen = (EXACT.random_states(n, n, order=3.0) for n in (64, 8))

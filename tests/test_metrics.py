@@ -485,7 +485,7 @@ def test_a_noisy_step_has_no_error():
 class TestItinerantSpins:
     MODEL = TriangularSDModel((6, 6), solver=ExactDiagonalization())
 
-    @pytest.mark.parametrize("dt", [1.0, 8.0])
+    @pytest.mark.parametrize("dt", [1.0, pytest.param(8.0, marks=pytest.mark.slow)])
     def test_the_reference_is_converged(self, dt):
         samples = self.MODEL.random_states(2, 0)
         reference = metrics.reference_integrator(self.MODEL, dt, damping=0.05)

@@ -157,7 +157,7 @@ class TestLearning:
     @pytest.mark.parametrize(
         "network, bound",
         [
-            (EquivariantTorque(**SMALL, depth=1), 0.1),
+            pytest.param(EquivariantTorque(**SMALL, depth=1), 0.1, marks=pytest.mark.slow),
             (TorqueCNN((8, 8), kernel_size=3), 0.3),
         ],
         ids=["vectors", "plain"],
