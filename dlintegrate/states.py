@@ -112,3 +112,17 @@ def like(array, template, dims):
     return xr.DataArray(
         array, dims=("sample", *dims), coords=coords, name=template.name, attrs=template.attrs
     )
+
+
+def perpendicular(vectors, spins):
+    """The part of vectors at right angles to unit spins.
+
+    Parameters
+    ----------
+    vectors, spins : ndarray or torch.Tensor, shape (..., 3)
+
+    Returns
+    -------
+    like ``vectors``
+    """
+    return vectors - (vectors * spins).sum(-1)[..., None] * spins

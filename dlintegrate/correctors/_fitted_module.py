@@ -1,10 +1,9 @@
 """What correctors with a torch module have in common once they are fitted."""
 
-import numbers
-
 import numpy as np
 from sklearn.exceptions import NotFittedError
 
+from .._checks import check_count
 from .._device import resolve_device
 from ..persistence import VersionedState
 from .field_training import FieldTraining
@@ -48,9 +47,7 @@ class FittedModule(VersionedState):
     def _check_counts(self, **least):
         """Raise ValueError for parameters that are not ints, or below these."""
         for name, bound in least.items():
-            value = getattr(self, name)
-            if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < bound:
-                raise ValueError(f"{name}={value!r}: expected an int of at least {bound}")
+            check_count(name, getattr(self, name), bound)
 
     def _learn(self, tensors, missing, device, random_state, progress):
         """Build a module, train it, and keep its weights."""

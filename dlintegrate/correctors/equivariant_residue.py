@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..states import perpendicular
 from ._fitted_module import FittedModule
 from .base import ResidueCorrector
 
@@ -132,7 +133,7 @@ class EquivariantResidue(FittedModule, ResidueCorrector):
         pair = (after, (after - before) / self.change_)
         residue = module(*(vectors.movedim(-1, 1).to(dtype) for vectors in pair))
         residue = (self.scale_ * residue).movedim(1, -1).to(after.dtype)
-        return residue - (residue * after).sum(-1, keepdim=True) * after
+        return perpendicular(residue, after)
 
     def _check_parameters(self):
         super()._check_parameters()

@@ -4,6 +4,7 @@ from abc import abstractmethod
 
 import numpy as np
 
+from ..states import perpendicular
 from ._fitted_module import FittedModule
 from .base import Corrector
 
@@ -86,8 +87,7 @@ class FieldCorrector(FittedModule, Corrector):
 
         self.check(base)
         system = base.system.matching(X)
-        torque = Y - system.bias
-        torque = torque - (torque * X).sum(-1, keepdims=True) * X
+        torque = perpendicular(Y - system.bias, X)
         scale = float(np.sqrt((torque**2).sum(-1)).mean())
         if not scale > 1e-12 * np.abs(Y).max():
             raise ValueError("the fields are all along the spins: there is no torque to learn")
@@ -133,7 +133,7 @@ class FieldCorrector(FittedModule, Corrector):
         module, dtype = self._module(spins.device)
         channels = spins.movedim(-1, 1).to(dtype)
         fields = (self.scale_ * module(channels)).movedim(1, -1).to(spins.dtype)
-        return fields - (fields * spins).sum(-1, keepdim=True) * spins
+        return perpendicular(fields, spins)
 
     def learned_energy(self, array):
         """Learned energy of which the field is the gradient, shape (n_samples,).

@@ -4,11 +4,11 @@ from copy import deepcopy
 
 from sklearn.base import clone
 
-from ..systems.spins import SpinSystem
+from ..systems.spins import SpinsLike
 from .bound import BoundStep
 
 
-class LearnedField(SpinSystem):
+class LearnedField(SpinsLike):
     """A system of spins whose field is a fitted network, plus the external field.
 
     Parameters
@@ -22,26 +22,6 @@ class LearnedField(SpinSystem):
     def __init__(self, model, corrector):
         self.model = model
         self.corrector = corrector
-
-    @property
-    def state_dims(self):
-        """Those of the model."""
-        return self.model.state_dims
-
-    @property
-    def lattice(self):
-        """The kind of lattice."""
-        return self.model.lattice
-
-    @property
-    def lattice_shape(self):
-        """The sides of the model's lattice."""
-        return self.model.lattice_shape
-
-    @property
-    def field(self):
-        """The external field."""
-        return self.model.field
 
     def __sklearn_clone__(self):
         return deepcopy(self)  # without its fit it is worth nothing
@@ -69,10 +49,6 @@ class LearnedField(SpinSystem):
         """Return this field on the lattice of a state."""
         model = self.model.resized(state_shape)
         return self if model is self.model else LearnedField(model, self.corrector)
-
-    def validate(self, states, name="samples"):
-        """As the model does."""
-        return self.model.validate(states, name)
 
     def field_of(self, array):
         """Field perpendicular to the spins, and the whole external one."""

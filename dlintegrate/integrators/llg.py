@@ -5,6 +5,7 @@ import numbers
 
 import numpy as np
 
+from ..states import perpendicular
 from .base import Integrator
 
 #: Changes below this may be rounding of a field in single precision.
@@ -129,7 +130,7 @@ class SemiImplicitB(LandauLifshitzGilbert):
         """Half of the rotation vector of a step."""
         field = system.field_of(direction)
         if self.drop_longitudinal:
-            field = field - (field * direction).sum(-1, keepdims=True) * direction
+            field = perpendicular(field, direction)
         damped = field - self._checked()[0] * np.cross(spin, field)
         return 0.5 * self.checked_dt() * damped + noise
 

@@ -1,6 +1,5 @@
 """MultipleTimeStep: a cheap field at every small step, the exact one at few moments of a large."""
 
-import numbers
 from copy import deepcopy
 
 import numpy as np
@@ -8,6 +7,8 @@ from numpy.polynomial import legendre
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
+from .._checks import check_count
+from ..states import perpendicular
 from .corrected import CorrectedIntegrator
 from .llg import LandauLifshitzGilbert, runge_kutta, velocity
 
@@ -139,10 +140,7 @@ class MultipleTimeStep(LandauLifshitzGilbert):
         return field
 
     def _count(self, name, least):
-        value = getattr(self, name)
-        if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
-            raise ValueError(f"{name}={value!r}: expected an int of at least {least}")
-        return int(value)
+        return check_count(name, getattr(self, name), least)
 
     def _checked(self):
         if not isinstance(self.base, LandauLifshitzGilbert):
@@ -184,8 +182,7 @@ class MultipleTimeStep(LandauLifshitzGilbert):
                 n = int(np.ceil(n_inner * node / dt - 1e-9))
                 spins = runge_kutta(slope, array, node, n)
                 missing = exact.field_of(spins) - cheap.field_of(spins)
-                along = (missing * spins).sum(-1, keepdims=True)
-                corrections.append(missing - along * spins)
+                corrections.append(perpendicular(missing, spins))
             array = runge_kutta(slope, array, dt, n_inner)
         return array
 

@@ -5,6 +5,7 @@ import numbers
 import numpy as np
 import xarray as xr
 
+from ..states import perpendicular
 from .torque import exchange_of
 
 
@@ -109,8 +110,7 @@ def _gradient(field, array, sites):
 
     free = torch.from_numpy(array).requires_grad_()
     spins = free / free.norm(dim=-1, keepdim=True)
-    local_field = field.field_tensor(spins)
-    local_field = local_field - (local_field * spins).sum(-1, keepdim=True) * spins
+    local_field = perpendicular(field.field_tensor(spins), spins)
     chosen = local_field[torch.arange(len(array)), sites[:, 0], sites[:, 1]]
     seen = np.zeros(array.shape[:-1])
     for component in range(3):

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..integrators.llg import LandauLifshitzGilbert
 from ..integrators.step_size import whole_steps
-from ..states import like, to_array
+from ..states import like, perpendicular, to_array
 
 #: Substeps of the reference, in units of 6/max|h| (1/J on the cubic lattice); measured for
 #: dt = 0.1: 2e-12 after one step.
@@ -214,8 +214,7 @@ def _runge_kutta_step(system):
     if hasattr(system, "max_field"):
         return _DAMPED_STEP * 6.0 / max(system.max_field, 1e-12)
     spins = system.random_states(1, 0)
-    field = system.field_of(spins)
-    turning = field - (field * spins).sum(-1, keepdims=True) * spins
+    turning = perpendicular(system.field_of(spins), spins)
     return _ITINERANT_STEP / max(np.linalg.norm(turning, axis=-1).max(), 1e-12)
 
 

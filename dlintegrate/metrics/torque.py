@@ -6,6 +6,8 @@ import numbers
 import numpy as np
 import xarray as xr
 
+from ..states import perpendicular
+
 #: Parts of a field shorter than this exert no torque to speak of, and have no direction.
 _NO_TORQUE = 1e-14
 
@@ -123,11 +125,6 @@ def equivariance_error(
     if not relative:
         return error
     return float(np.sqrt((error**2).mean() / (before**2).mean()))
-
-
-def perpendicular(field, spins):
-    """The part of a field at right angles to unit spins, both of shape (..., 3)."""
-    return field - (field * spins).sum(-1, keepdims=True) * spins
 
 
 def exchange_of(field, spins):

@@ -6,8 +6,9 @@ from typing import ClassVar
 import numpy as np
 import xarray as xr
 
+from .._checks import check_count
 from .._kernels import particle_moves as moves
-from .spins import _count, _with_samples
+from .spins import _with_samples
 
 METHODS = ("metropolis",)
 STARTS = ("auto", "lattice", "random")
@@ -66,7 +67,7 @@ class ParticleChain:
                 "leave it out"
             )
         if n_sweeps is not None:
-            n_sweeps = _count("n_sweeps", n_sweeps, 1)
+            n_sweeps = check_count("n_sweeps", n_sweeps, 1)
         if isinstance(start, str) and start not in STARTS:
             raise ValueError(f"start={start!r}: expected one of {STARTS} or an array of states")
         droplet = np.zeros((1, 2, system.n_sites, 2))

@@ -8,7 +8,8 @@ import joblib
 import numpy as np
 import xarray as xr
 
-from ..systems.spins import SpinSystem
+from .._checks import check_count
+from ..systems.spins import SpinsLike
 from ..systems.textures import skyrmion_lattice
 
 #: Frames with a torque in this lowest part of all count as near-relaxed.
@@ -80,8 +81,8 @@ def sample_relaxation(
     """
     from ..integrators import SemiImplicitB
 
-    _count("n_frames", n_frames, 1)
-    _count("save_every", save_every, 1)
+    check_count("n_frames", n_frames, 1)
+    check_count("save_every", save_every, 1)
     if not hasattr(model, "field_of"):
         raise TypeError(f"model={model!r}: expected spins in a field, such as TriangularSDModel")
     if label_solver is not None and not hasattr(model, "solver"):
@@ -106,7 +107,7 @@ def sample_relaxation(
         return step.resume(path, t_max, progress=progress)
 
 
-class LabelledModel(SpinSystem):
+class LabelledModel(SpinsLike):
     """A model of spins whose trajectories record the field on each spin.
 
     Parameters
@@ -120,28 +121,9 @@ class LabelledModel(SpinSystem):
         self.model = model
         self.label_solver = label_solver
 
-    @property
-    def state_dims(self):
-        """Those of the model."""
-        return self.model.state_dims
-
-    @property
-    def lattice_shape(self):
-        """Those of the model."""
-        return self.model.lattice_shape
-
-    @property
-    def field(self):
-        """The external field."""
-        return self.model.field
-
     def resized(self, state_shape):
         """Return this system on the lattice of a state."""
         return type(self)(self.model.resized(state_shape), self.label_solver)
-
-    def validate(self, states, name="samples"):
-        """As the model does."""
-        return self.model.validate(states, name)
 
     def field_of(self, array):
         """The field of the dynamics."""
@@ -163,11 +145,11 @@ class LabelledModel(SpinSystem):
 
 def _starts(model, n_trajectories, n_skyrmion, perturbation, random_state):
     """Skyrmion lattices, then random spins."""
-    _count("n_trajectories", n_trajectories, 1)
-    _count("random_state", random_state, 0)
+    check_count("n_trajectories", n_trajectories, 1)
+    check_count("random_state", random_state, 0)
     if n_skyrmion is None:
         n_skyrmion = (n_trajectories + 1) // 2
-    if _count("n_skyrmion", n_skyrmion, 0) > n_trajectories:
+    if check_count("n_skyrmion", n_skyrmion, 0) > n_trajectories:
         raise ValueError(f"n_skyrmion={n_skyrmion} of n_trajectories={n_trajectories}")
     # a generator for each trajectory, so that more of them leave the first ones as they were
     spins = []
@@ -244,7 +226,7 @@ def torque_samples(trajectories, n=None, near_relaxed=0.0, random_state=None):
             return torque_samples(file, n, near_relaxed, random_state)
     spins, fields = _frames(trajectories)
     if n is not None:
-        _count("n", n, 1)
+        check_count("n", n, 1)
     if not isinstance(near_relaxed, numbers.Real) or not 0 <= near_relaxed <= 1:
         raise ValueError(f"near_relaxed={near_relaxed!r}: expected a number from 0 to 1")
     everything = n is None
@@ -283,9 +265,3 @@ def _draw(rng, pool, n):
     """Draw ``n`` of a pool, each once before any twice."""
     rounds, rest = divmod(n, len(pool))
     return np.concatenate([np.tile(pool, rounds), rng.choice(pool, rest, replace=False)])
-
-
-def _count(name, value, least):
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
-        raise ValueError(f"{name}={value!r}: expected an int of at least {least}")
-    return int(value)

@@ -1,11 +1,11 @@
 """Markov chains of the Heisenberg lattice."""
 
-import numbers
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 
+from .._checks import check_count
 from .._kernels import monte_carlo as moves
 from .._kernels.heisenberg import cubic_sides, energy
 from .._kernels.random import stream
@@ -54,7 +54,7 @@ class SpinChain:
         if method not in METHODS:
             raise ValueError(f"method={method!r}: expected one of {METHODS}")
         if n_sweeps is not None:
-            n_sweeps = _count("n_sweeps", n_sweeps, 1)
+            n_sweeps = check_count("n_sweeps", n_sweeps, 1)
         given = None
         if not isinstance(start, str):
             given, start = system.validate(_with_samples(start, system), "start"), "given"
@@ -62,7 +62,7 @@ class SpinChain:
             raise ValueError(f"start={start!r}: expected one of {STARTS} or an array of spins")
         return cls(
             system.lattice_shape, system.coupling, system.bias, system.max_field, method, n_sweeps,
-            _count("n_over_relaxation", n_over_relaxation, 0), start, given,
+            check_count("n_over_relaxation", n_over_relaxation, 0), start, given,
         )  # fmt: skip
 
     @property
@@ -199,13 +199,6 @@ class SpinChain:
             out[0, k] = energy(lattice[None], self.coupling, self.bias)[0]
             out[1, k] = np.linalg.norm(np.einsum("xyzc,xyz->c", lattice, pattern[..., 2]))
         return out
-
-
-def _count(name, value, least):
-    is_int = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if not is_int or value < least:
-        raise ValueError(f"{name}={value!r}: expected an int of at least {least}")
-    return int(value)
 
 
 def _with_samples(start, system):

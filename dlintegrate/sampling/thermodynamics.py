@@ -7,8 +7,8 @@ import joblib
 import numpy as np
 import xarray as xr
 
+from .._checks import check_count
 from .canonical import chain_of, child, positive_temperatures, seed_sequence
-from .spins import _count
 
 #: What a histogram may be of, and its axis.
 HISTOGRAMS = {
@@ -64,8 +64,8 @@ def canonical_averages(
     True
     """
     temperatures = positive_temperatures(temperature)
-    n_chains = _count("n_chains", n_chains, 8)
-    n_records, every = _count("n_records", n_records, 1), _count("every", every, 1)
+    n_chains = check_count("n_chains", n_chains, 8)
+    n_records, every = check_count("n_records", n_records, 1), check_count("every", every, 1)
     chain = chain_of(system, n_sweeps=n_sweeps, start=start)
     if not hasattr(chain, "follow"):
         raise TypeError(f"system={system!r}: expected a LennardJones2D")
@@ -187,7 +187,7 @@ def histograms(system, samples, *, bins=60):
     1.0
     """
     _, density = _labels(system, samples)
-    bins, n = _count("bins", bins, 1), samples.sizes["particle"]
+    bins, n = check_count("bins", bins, 1), samples.sizes["particle"]
     momenta = samples.sel(variable="momentum").transpose("sample", ...).values
     kinetic = 0.5 * (momenta**2).sum(axis=(1, 2)) / n
     potential = system.potential_energy(samples) / n

@@ -1,12 +1,13 @@
 """Solvers of the electrons that couple to classical spins, and the exact one."""
 
 import itertools
-import numbers
 from abc import ABC, abstractmethod
 
 import numpy as np
 from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator
+
+from .._checks import check_count
 
 #: Bytes of the matrices that are diagonalised at a time on a GPU.
 _PASS_BYTES = 1 << 31
@@ -145,13 +146,6 @@ def _hamiltonians(model, spins, twist, device):
     blocks[:, 0, 1] -= torch.complex(x, -y)
     blocks[:, 1, 0] -= torch.complex(x, y)
     return matrices
-
-
-def check_count(name, value, least):
-    """An int of at least ``least``, or a ValueError."""
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
-        raise ValueError(f"{name}={value!r}: expected an int of at least {least}")
-    return int(value)
 
 
 def check_sites(sites, n_sites):

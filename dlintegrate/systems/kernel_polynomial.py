@@ -6,7 +6,8 @@ import numbers
 import numpy as np
 from joblib import Parallel, delayed
 
-from .electrons import ElectronSolver, check_count, check_sites
+from .._checks import check_count
+from .electrons import ElectronSolver, check_sites
 
 #: Fewer colours than these have torque errors of the order of the torque.
 _FEWEST_COLOURS = 36

@@ -82,3 +82,31 @@ class SpinSystem(System):
                 shift[0] += 1
             return lambda states, time: np.roll(states, shift, axes)
         return super().symmetry_action(name, rng)
+
+
+class SpinsLike(SpinSystem):
+    """Spins on the lattice and in the external field of ``model``, another system."""
+
+    @property
+    def state_dims(self):
+        """Those of the model."""
+        return self.model.state_dims
+
+    @property
+    def lattice(self):
+        """The kind of lattice."""
+        return self.model.lattice
+
+    @property
+    def lattice_shape(self):
+        """The sides of the model's lattice."""
+        return self.model.lattice_shape
+
+    @property
+    def field(self):
+        """The external field."""
+        return self.model.field
+
+    def validate(self, states, name="samples"):
+        """As the model does."""
+        return self.model.validate(states, name)
