@@ -7,6 +7,7 @@ __version__ = "0.1.0"
 #: Public name to the module that defines it; loaded on first use, so that
 #: ``import dlintegrate`` costs neither torch nor numba.
 _PUBLIC = {
+    "AtomicSystem": "systems",
     "BlanesMoan4": "integrators",
     "BlanesMoan6": "integrators",
     "BlanesMoanRKN4": "integrators",

@@ -88,6 +88,30 @@ def to_spins(states, dims, name="samples"):
     return array
 
 
+def in_order(states, variables, name):
+    """States with their variables in this order, as the labels of a DataArray tell them apart.
+
+    Parameters
+    ----------
+    states : xarray.DataArray or array-like
+        Without labels along ``variable``, the order is taken for granted.
+    variables : list of str
+    name : str
+        What to call the argument in error messages.
+
+    Raises
+    ------
+    ValueError
+        If the labels are others.
+    """
+    if not isinstance(states, xr.DataArray) or "variable" not in states.coords:
+        return states
+    labels = [str(label) for label in np.atleast_1d(states["variable"].values)]
+    if sorted(labels) != sorted(variables):
+        raise ValueError(f"{name} has variables {labels}; expected {variables}")
+    return states if labels == variables else states.sel(variable=variables)
+
+
 def name_samples(mask):
     """Name the samples marked in ``mask``, at most five of them."""
     index = np.flatnonzero(mask)

@@ -1,5 +1,6 @@
 """What is simulated: energies, fields and forces, invariants and symmetries."""
 
+from .atoms import AtomicSystem, Evaluation, spin_temperature
 from .base import System
 from .electrons import ElectronSolver, ExactDiagonalization
 from .heisenberg import HeisenbergLattice
@@ -9,7 +10,9 @@ from .sd_model import TriangularSDModel
 from .textures import ferromagnet, helix, skyrmion_lattice
 
 __all__ = [
+    "AtomicSystem",
     "ElectronSolver",
+    "Evaluation",
     "ExactDiagonalization",
     "HeisenbergLattice",
     "KernelPolynomial",
@@ -19,4 +22,5 @@ __all__ = [
     "ferromagnet",
     "helix",
     "skyrmion_lattice",
+    "spin_temperature",
 ]

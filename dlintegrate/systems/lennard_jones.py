@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from .._kernels import pairs, verlet_list
-from ..states import name_samples, to_array
+from ..states import in_order, name_samples, to_array
 from .base import System
 
 #: Below this distance, in σ, two particles count as overlapping (φ > 16 000 ε).
@@ -148,8 +148,7 @@ class LennardJones2D(System):
             On a wrong shape, NaN, overlapping particles, a box that is not positive, or a
             cut-off beyond half of the box.
         """
-        if isinstance(states, xr.DataArray) and "variable" in states.coords:
-            states = _in_order(states, name)
+        states = in_order(states, _VARIABLES, name)
         array = to_array(states, self.state_dims, name)
         if array.shape[1:] != (2, self.n_sites, 2):
             raise ValueError(
@@ -480,11 +479,3 @@ def _kinetic(momenta, total):
     kinetic = 0.5 * np.einsum("nic,nic->n", momenta, momenta)
     relative = momenta - total[:, None] / momenta.shape[1]
     return kinetic, 0.5 * np.einsum("nic,nic->n", relative, relative)
-
-
-def _in_order(states, name):
-    """States with position first, as their labels have it."""
-    labels = [str(label) for label in states["variable"].values]
-    if sorted(labels) != sorted(_VARIABLES):
-        raise ValueError(f"{name} has variables {labels}; expected {_VARIABLES}")
-    return states if labels == _VARIABLES else states.sel(variable=_VARIABLES)
