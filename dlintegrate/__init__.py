@@ -41,6 +41,7 @@ _PUBLIC = {
     "RollOut": "correctors",
     "RungeKutta4": "integrators",
     "SemiImplicitB": "integrators",
+    "SpinLatticeCrystal": "systems",
     "SublatticeComposition": "integrators",
     "SubsteppedVerlet": "integrators",
     "SuzukiTrotter2": "integrators",

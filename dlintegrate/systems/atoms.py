@@ -106,6 +106,24 @@ class AtomicSystem(System):
         return False
 
     @property
+    def has_bonds(self):
+        """Whether all that acts on spins is in :meth:`exchange_bonds`."""
+        return False
+
+    def exchange_bonds(self, positions):
+        """Bonds of a bilinear exchange and their strengths at given positions.
+
+        Raises
+        ------
+        NotImplementedError
+            If the energy of the spins is not a sum over bonds.
+        """
+        raise NotImplementedError(
+            f"the spins of {type(self).__name__} have no bonds; use a step that asks for "
+            "magnetic forces, such as the midpoint"
+        )
+
+    @property
     def n_sites(self):
         """Number of atoms."""
         return len(self.moments)
@@ -404,6 +422,8 @@ class AtomicSystem(System):
             turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
             turn *= np.sign(np.linalg.det(turn))
             return lambda states, time: _with(states, SPIN, states[:, SPIN] @ turn.T)
+        if name == "time_reversal":
+            return lambda states, time: np.array(states) * [[[1.0]], [[-1.0]], [[-1.0]]]
         shift = rng.normal(size=3)
         if name == "translation":
             return lambda states, time: _with(states, POSITION, states[:, POSITION] + shift)
