@@ -81,7 +81,8 @@ def evaluate_samples(positions, spins, pairs, tables, terms, energy, force, magn
     """Write energies (n_samples,), forces and magnetic forces, and add to the virial.
 
     Samples with NaN have NaN everywhere. Atoms of all samples are numbered through:
-    ``positions`` ... ``magnetic`` have the shape (n_samples * n_atoms, 3). ``virial`` is (n_samples, 3, 3), or (0, 3, 3) if nobody asks.
+    ``positions`` ... ``magnetic`` have the shape (n_samples * n_atoms, 3).
+    ``virial`` is (n_samples, 3, 3), or (0, 3, 3) if nobody asks.
     """
     n_atoms = len(terms.kind)
     reach = terms.cutoff * terms.cutoff
