@@ -1,5 +1,6 @@
 """What all systems of atoms with moments share: neighbours, states, temperatures, health."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlintegrate import SpinLatticeCrystal
+from dlintegrate._kernels import neighbours
 from dlintegrate._kernels.neighbours import pairs_within
 from dlintegrate._units import BOLTZMANN, GIGAPASCAL
 from dlintegrate.systems import Morse, spin_temperature
@@ -75,14 +77,14 @@ class TestNeighbours:
         for kept, new in zip(old[:3], fresh[:3], strict=True):
             assert (kept[near] == new).all()
 
-    def test_are_found_anew_after_half_the_skin(self, rng):
+    def test_are_found_anew_after_half_the_skin(self):
         cell = 9.0 * np.eye(3)
         positions = np.array([[[0.0, 0, 0], [4.0, 0, 0]]])
-        assert len(pairs_within(positions, cell, 3.0, 0.5).first) == 0
-        for x in np.arange(4.0, 2.0, -0.2):
-            positions[0, 1, 0] = x
+        for _ in range(9):
             pairs = pairs_within(positions, cell, 3.0, 0.5)
-            assert (distances(pairs, positions) < 3.0).sum() == (2 if x < 3 else 0)
+            apart = positions[0, 1, 0] - positions[0, 0, 0]
+            assert (distances(pairs, positions) < 3.0).sum() == (2 if apart < 3 else 0)
+            positions[0, :, 0] += [0.11, -0.11]  # both move: their distance by twice as much
 
     def test_begin_where_starts_says(self, rng):
         positions = rng.uniform(0, 6, size=(2, 9, 3))
@@ -91,18 +93,28 @@ class TestNeighbours:
             assert (pairs.first[pairs.starts[a] : pairs.starts[a + 1]] == a).all()
         assert pairs.starts[-1] == len(pairs.first)
 
-    def test_of_one_thread_do_not_disturb_another(self, rng):
+    def test_of_one_thread_do_not_disturb_another(self, rng, monkeypatch):
         cell = 8.0 * np.eye(3)
-        batches = rng.uniform(0, 8, size=(8, 1, 30, 3))
+        slow, fast = rng.uniform(0, 8, size=(2, 2, 30, 3))
+        begun, finished = threading.Event(), threading.Event()
+        find = neighbours._list
 
-        def work(k):
-            return [pairs_within(batches[k], cell, 3.0, 0.5) for _ in range(20)][-1]
+        def waits_before_the_second_sample(positions, *rest):
+            if (positions == slow[1]).all():
+                begun.set()
+                assert finished.wait(60)
+            return find(positions, *rest)
 
-        with ThreadPoolExecutor(8) as pool:
-            together = list(pool.map(work, range(8)))
-        for k in range(8):
-            alone = pairs_within(batches[k], cell, 3.5)
-            assert all((a == b).all() for a, b in zip(together[k], alone, strict=True))
+        monkeypatch.setattr(neighbours, "_list", waits_before_the_second_sample)
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(pairs_within, slow, cell, 3.0, 0.5)
+            assert begun.wait(60)
+            between = pairs_within(fast, cell, 3.0, 0.5)
+            finished.set()
+            found = waiting.result()
+        for pairs, positions in ((found, slow), (between, fast)):
+            alone = pairs_within(positions, cell, 3.5)
+            assert all((a == b).all() for a, b in zip(pairs, alone, strict=True))
 
     def test_of_a_lost_sample_are_none(self, rng):
         positions = rng.uniform(0, 6, size=(2, 9, 3))
