@@ -42,6 +42,7 @@ _PUBLIC = {
     "RungeKutta4": "integrators",
     "SemiImplicitB": "integrators",
     "SpinLatticeCrystal": "systems",
+    "SpinLatticeSplitting": "integrators",
     "SublatticeComposition": "integrators",
     "SubsteppedVerlet": "integrators",
     "SuzukiTrotter2": "integrators",

@@ -25,7 +25,8 @@ class Integrator(BaseEstimator, ABC):
         ``"magnetization"``, ``"momentum"``, ``"time_reversible"``,
         ``"symplectic"``, ``"volume_preserving"``, ``"rotation_equivariant"``,
         ``"translation_equivariant"``, ``"even_translation_equivariant"``,
-        ``"permutation_equivariant"``, ``"galilean_equivariant"``.
+        ``"permutation_equivariant"``, ``"galilean_equivariant"``,
+        ``"spin_rotation_equivariant"``.
         Checked by :func:`dlintegrate.testing.check_integrator`.
     batch_tolerance : float
         How far a sample may depend on the others in its batch: not at all, but

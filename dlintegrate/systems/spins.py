@@ -51,6 +51,10 @@ class SpinSystem(System):
         kept = {"translation", "time_reversal"}
         return frozenset(kept if self.bias.any() else kept | {"rotation"})
 
+    def spins_of(self, array):
+        """All of a state; see :meth:`System.spins_of`."""
+        return array.reshape(len(array), -1, 3)
+
     @abstractmethod
     def field_of(self, array):
         """Local field on the spins of a validated array, like it."""
