@@ -43,7 +43,7 @@ class SpringCluster(AtomicSystem):
 
     @property
     def cell(self):
-        return 100.0 * np.eye(3)
+        return 12.0 * np.eye(3)
 
     @property
     def reference_positions(self):
