@@ -111,12 +111,12 @@ class SpinLatticeSplitting(Integrator):
         """What damping and noise break."""
         if step == "semi-implicit" and self._magnetic():
             return set()
-        kept = {"volume_preserving"} if self.system.exact_field else set()
-        if "time_reversal" in self.system.symmetries:
-            kept.add("time_reversible")
+        if not self.system.exact_field:  # rounding of single precision is none of these
+            return set()
+        kept = {"volume_preserving", "time_reversible"}
         if step != "sites":
             kept |= {"magnetization"} & self.system.invariants
-        if (step == "midpoint" or not self._magnetic()) and self.system.exact_field:
+        if step == "midpoint" or not self._magnetic():
             kept.add("symplectic")
         return kept
 
