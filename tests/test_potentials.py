@@ -56,7 +56,7 @@ def some_atoms(seed, n_samples=1):
     return states[:, 0], crystal.cell, states[:, 2], crystal.species
 
 
-def derivative(energy, h=1e-4):
+def derivative(energy, h=2e-4):
     """Of fourth order: the error of a simpler difference would hide that of the forces."""
     e = [energy(k * h) for k in (-2, -1, 1, 2)]
     return (e[0] - 8 * e[1] + 8 * e[2] - e[3]) / (12 * h)
@@ -84,13 +84,13 @@ class TestGradients:
 
         for a, b, force in ((move, 0 * turn, known.force), (0 * move, turn, known.magnetic_force)):
             norm = np.linalg.norm(force) * np.linalg.norm(a + b)
-            assert abs(slope(a, b) + (force * (a + b)).sum()) < 1e-7 * norm
+            assert abs(slope(a, b) + (force * (a + b)).sum()) < 1e-6 * norm
 
     @few
     @given(seeds)
     def test_the_virial_is_the_response_to_strain(self, potential, seed):
         x, cell, s, species = some_atoms(seed)
-        strain = np.random.default_rng(seed).normal(size=(3, 3))
+        strain = 0.1 * np.random.default_rng(seed).normal(size=(3, 3))
         virial = potential.compute(x, cell, s, species, virial=True).virial[0]
 
         def energy(h):
@@ -98,7 +98,9 @@ class TestGradients:
             return potential.compute(x @ grown.T, cell @ grown.T, s, species).energy[0]
 
         expected = -(virial * strain).sum()
-        assert abs(derivative(energy) - expected) < 1e-7 * np.linalg.norm(virial)
+        assert abs(derivative(energy) - expected) < 1e-6 * np.linalg.norm(virial) * np.linalg.norm(
+            strain
+        )
 
     @few
     @given(seeds)
