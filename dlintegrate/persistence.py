@@ -26,6 +26,7 @@ _REGISTRIES = (
     ".correctors",
     ".integrators.force_step",
     ".integrators.field_step",
+    ".potentials",
 )
 
 
@@ -142,7 +143,7 @@ def replacing(path):
 
 
 def save(estimator, path):
-    """Write a system, integrator or corrector, fitted or not, to one file.
+    """Write a system, integrator, corrector or potential, fitted or not, to one file.
 
     Parameters
     ----------
