@@ -9,7 +9,7 @@ from dlintegrate.systems.atoms import Evaluation
 
 
 class SpringCluster(AtomicSystem):
-    """Atoms in a wide cell, every pair of them joined by a spring and by exchange.
+    """Up to four atoms in a wide cell, every pair of them joined by a spring and by exchange.
 
     ``E = Σ_{i<j} [½ k (r_ij - d)² - J exp(-slope (r_ij - d)) e_i·e_j] - B·Σ S_i - K Σ (e_i·z)²``
     with d = 2.4 Å.
@@ -47,8 +47,8 @@ class SpringCluster(AtomicSystem):
 
     @property
     def reference_positions(self):
-        k = np.arange(self.n_atoms)
-        return 2.2 * np.stack([np.cos(2.4 * k), np.sin(2.4 * k), 0.7 * k], axis=1)
+        tetrahedron = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
+        return 2.4 / np.sqrt(8) * tetrahedron[: self.n_atoms]
 
     @property
     def separate_rotation(self):

@@ -33,8 +33,8 @@ def thermal_turn(system, positions, spins, damping, temperature, duration, numbe
     """Damping and noise of spins, without precession, at fixed positions.
 
     ``de/dt = e × (-α e × b + η)`` with the angular velocity ``b = (2/ħ) F_mag``. For a moment
-    μ the noise is ``<η_a η_b> = 2 α (2/ħ) k T / μ δ_ab δ(t - t')``: then ``exp(-E/kT)`` is stationary.
-    A step of Mentink's scheme B.
+    μ the noise is ``<η_a η_b> = 2 α (2/ħ) k T / μ δ_ab δ(t - t')``; then ``exp(-E/kT)`` is
+    stationary. A step of Mentink's scheme B.
 
     Parameters
     ----------
