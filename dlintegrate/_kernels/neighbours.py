@@ -24,9 +24,7 @@ class Pairs(NamedTuple):
     first: np.ndarray  #: (n_pairs,) int64
     second: np.ndarray  #: (n_pairs,) int64
     offset: np.ndarray  #: (n_pairs, 3), Å
-    starts: (
-        np.ndarray
-    )  #: (n_samples * n_atoms + 1,) int64: pairs of atom a are starts[a]:starts[a+1]
+    starts: np.ndarray  #: (n_samples * n_atoms + 1,) int64: atom a has starts[a]:starts[a + 1]
 
 
 def pairs_within(positions, cell, cutoff, skin=0.0):
@@ -71,15 +69,20 @@ class _Lists:
         self.pairs = None
 
     def update(self, positions, cell, cutoff, skin):
-        moved = ((positions - self.made_for) ** 2).sum(-1).max(-1)
-        stale = np.flatnonzero(~(moved < (0.5 * skin) ** 2))
+        stale = np.flatnonzero(outdated(positions, self.made_for, 0.5 * skin))
+        stale = [s for s in stale if not self._lost(s, positions[s])]
         cells = _cells(cell, positions)
         for s in stale:
             self.lists[s] = _list(positions[s], cells[s], cutoff + skin)
-        if stale.size:
+        if stale:
             self.made_for[stale] = positions[stale]
             self.pairs = _joined(self.lists, positions.shape[1])
         return self.pairs
+
+    def _lost(self, s, positions):
+        """Whether a sample is lost and its list empty already: nothing to do in every step."""
+        known = self.lists[s] is not None and not len(self.lists[s][0])
+        return known and not np.isfinite(positions).all()
 
 
 def _cells(cell, positions):
@@ -112,10 +115,26 @@ def _joined(lists, n_atoms):
 
 
 @kernel
-def closest_pair(positions, first, second, offset, closest):
+def outdated(positions, made_for, reach):
+    """Which samples have an atom that is not within ``reach`` of where it was."""
+    result = np.zeros(len(positions), dtype=np.bool_)
+    for s in range(len(positions)):
+        for a in range(positions.shape[1]):
+            square = 0.0
+            for c in range(3):
+                d = positions[s, a, c] - made_for[s, a, c]
+                square += d * d
+            if not square < reach * reach:
+                result[s] = True
+                break
+    return result
+
+
+@kernel
+def closest_pair(positions, first, second, offset, cutoff, closest):
     """Write the square of the shortest distance of each sample to ``closest``.
 
-    ``positions`` is (n_samples, n_atoms, 3); infinite where no pair is listed.
+    ``positions`` is (n_samples, n_atoms, 3); infinite where no pair is within the cutoff.
     """
     closest[:] = np.inf
     n_atoms = positions.shape[1]
@@ -127,5 +146,5 @@ def closest_pair(positions, first, second, offset, closest):
             d = flat[j, c] + offset[p, c] - flat[i, c]
             square += d * d
         s = i // n_atoms
-        if not square >= closest[s]:
+        if square < cutoff * cutoff and square < closest[s]:
             closest[s] = square

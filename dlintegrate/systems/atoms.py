@@ -18,6 +18,8 @@ CLOSEST = 0.7
 FASTEST = 1.0
 #: A spin's length may differ from its moment by this fraction in a healthy state.
 _LENGTH_TOLERANCE = 1e-6
+#: Pairs are looked for up to this distance, in Å, and lists of them kept for atoms that move.
+_NEAR, _NEAR_SKIN = 2.0, 0.5
 
 
 class Evaluation(NamedTuple):
@@ -237,9 +239,9 @@ class AtomicSystem(System):
         ndarray, shape (n_samples,)
         """
         positions = np.ascontiguousarray(array[:, POSITION])
-        pairs = pairs_within(positions, self.cell, 2.0)
+        pairs = pairs_within(positions, self.cell, _NEAR, _NEAR_SKIN)
         closest = np.empty(len(array))
-        closest_pair(positions, pairs.first, pairs.second, pairs.offset, closest)
+        closest_pair(positions, pairs.first, pairs.second, pairs.offset, _NEAR, closest)
         return np.sqrt(closest)
 
     def random_states(self, n_samples, random_state=None, order=0.0):
@@ -302,7 +304,10 @@ class AtomicSystem(System):
 
     def energy(self, states):
         """Total energy of each state, kinetic and potential, in eV, shape (n_samples,)."""
-        return self.observables(self.validate(states))["energy"][1]
+        return self._total_energy(self.validate(states))
+
+    def _total_energy(self, array):
+        return self._compute(array).energy + self._kinetic(array)[0]
 
     def potential_energy(self, states):
         """Potential energy of each state in eV, shape (n_samples,)."""
@@ -370,7 +375,7 @@ class AtomicSystem(System):
         result = np.array(array)
         if "energy" not in quantities:
             return result
-        scale = self._rescaling(result, self.observables(before)["energy"][1])
+        scale = self._rescaling(result, self._total_energy(before))
         share = (self.masses / self.masses.sum())[:, None]
         drift = share * result[:, MOMENTUM].sum(axis=1, keepdims=True)
         result[:, MOMENTUM] = drift + scale[:, None, None] * (result[:, MOMENTUM] - drift)
@@ -394,7 +399,8 @@ class AtomicSystem(System):
             rest = array[finite]
             speed = np.linalg.norm(rest[:, MOMENTUM], axis=-1) / self.masses
             lengths = np.linalg.norm(rest[:, SPIN], axis=-1)
-            right = np.abs(lengths - self.moments) <= _LENGTH_TOLERANCE * self.moments
+            scale = np.where(self.moments > 0, self.moments, 1.0)
+            right = np.abs(lengths - self.moments) <= _LENGTH_TOLERANCE * scale
             apart = self.closest_pair(rest) > CLOSEST
             result[finite] = (speed < FASTEST).all(1) & right.all(1) & apart
         return result
@@ -407,8 +413,9 @@ class AtomicSystem(System):
         """
         with np.errstate(invalid="ignore", over="ignore"):
             speed = np.linalg.norm(array[:, MOMENTUM], axis=-1) / self.masses
+            change = np.abs(self._total_energy(array) - self._total_energy(before))
             return {
-                **super().diagnose(array, before),
+                "energy_change": change / np.sqrt(self.n_sites),
                 "min_distance": self.closest_pair(array),
                 "max_speed": speed.max(axis=1),
             }
@@ -424,7 +431,8 @@ class AtomicSystem(System):
         """Return a random transformation; see :meth:`System.symmetry_action`."""
         if name == "permutation":
             order = np.arange(self.n_sites)
-            kinds = np.array([f"{s} {m}" for s, m in zip(self.species, self.moments, strict=True)])
+            alike = zip(self.species, self.moments, self.masses, strict=True)
+            kinds = np.array([f"{s} {m} {mass}" for s, m, mass in alike])
             for kind in np.unique(kinds):
                 order[kinds == kind] = rng.permutation(order[kinds == kind])
             return lambda states, time: states[:, :, order]
