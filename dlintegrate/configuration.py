@@ -160,7 +160,7 @@ class Configuration:
         kind = _KINDS[key]
         if not isinstance(built, kind):
             raise ValueError(
-                f"{self.name}: [{key}] is a {type(built).__name__}; {choices('', _names(kind))}"
+                f"{self.name}: [{key}] holds a {type(built).__name__}; expected a {kind.__name__}"
             )
         return built
 
@@ -182,7 +182,7 @@ class Configuration:
             raise ValueError(f"{self.name}: {where}={table!r}: expected a table with a class")
         named = [key for key in _SOURCES if key in table]
         if len(named) != 1 or not isinstance(table[named[0]], str):
-            example = (_names(_KINDS[where]) or ["..."])[0] if where in _KINDS else "..."
+            example = min(_public_classes(_KINDS.get(where, object)))
             raise ValueError(
                 f'{self.name}: [{where}] needs one of class = "{example}", file = "...", '
                 'pretrained = "..."'
@@ -190,12 +190,11 @@ class Configuration:
         return named[0], table[named[0]]
 
     def _build_class(self, name, table, where, system):
-        classes = _public_classes()
+        classes = _public_classes(_KINDS.get(where, object))
         if name not in classes:
-            known = _names(_KINDS[where]) if where in _KINDS else sorted(classes)
+            told = "not what belongs there" if name in _public_classes() else "none of dlintegrate"
             raise ValueError(
-                f"{self.name}: [{where}] class={name!r} is none of dlintegrate; "
-                f"{choices(name, known)}"
+                f"{self.name}: [{where}] class={name!r} is {told}; {choices(name, classes)}"
             )
         cls, where_class = classes[name], f"{self.name}: [{where}] {name}"
         given = {key: value for key, value in table.items() if key != "class"}
@@ -270,17 +269,13 @@ def load_model(name):
     return integrator
 
 
-def _public_classes():
-    """Name to class, of all that users can make."""
+def _public_classes(kind=object):
+    """Name to class, of all of one kind that users can make."""
     return {
         name: cls
-        for name, cls in known_classes().items()
-        if name in dlintegrate.__all__ and not inspect.isabstract(cls)
+        for name, cls in sorted(known_classes().items())
+        if name in dlintegrate.__all__ and not inspect.isabstract(cls) and issubclass(cls, kind)
     }
-
-
-def _names(kind):
-    return sorted(name for name, cls in _public_classes().items() if issubclass(cls, kind))
 
 
 def _parameters(function):

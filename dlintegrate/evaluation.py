@@ -213,7 +213,7 @@ def format_rows(reports):
     for name, rows in reports.items():
         for row in rows:
             yield "  ".join([f"{name:{width}}", *(f"{_cell(row, key):>14}" for key in columns)])
-    yield "; ".join(_LEGEND[key] for key in columns if key in _LEGEND)
+    yield from (_LEGEND[key] for key in columns if key in _LEGEND)
 
 
 def _cell(row, key):
