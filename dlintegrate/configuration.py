@@ -192,7 +192,9 @@ class Configuration:
     def _build_class(self, name, table, where, system):
         classes = _public_classes(_KINDS.get(where, object))
         if name not in classes:
-            told = "not what belongs there" if name in _public_classes() else "none of dlintegrate"
+            told = (
+                "not what belongs there" if name in _public_classes() else "none that can be made"
+            )
             raise ValueError(
                 f"{self.name}: [{where}] class={name!r} is {told}; {choices(name, classes)}"
             )

@@ -351,6 +351,15 @@ class TestEvaluate:
         assert row["threshold_time"] == threshold.time and not row["threshold_reached"]
         assert row["threshold_time_error"] is None, "JSON knows no NaN"
         assert report["classical.toml"][0]["one_step_error"] < row["one_step_error"]
+        capsys.readouterr()
+        words = "--reference classical.toml --json --progress"
+        assert run("evaluate", "c.safetensors", "samples.nc", *words.split()) == 0
+        out, err = capsys.readouterr()
+        (other,) = json.loads(out)["reports"].values()
+        assert other[0]["one_step_error"] == one_step_error(
+            corrected, cold, BlanesMoan4(SYSTEM, 0.1)
+        )
+        assert "evaluating: 100%" in err
 
     def test_a_trajectory_is_compared_with_another_one(self, folder, capsys):
         (folder / "coarse.toml").write_text(

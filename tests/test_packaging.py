@@ -90,33 +90,34 @@ class TestTypes:
         assert len(errors) == 1 and "HeisenbergLatice" in errors[0], done.stdout
 
 
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """Source distribution, and the wheel made from it, not from the checkout."""
+    folder = tmp_path_factory.mktemp("built")
+    source = folder / "checkout"
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).is_file():
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, source / name)
+    python("-m", "venv", folder / "venv")
+    pip = folder / "venv" / ("Scripts" if os.name == "nt" else "bin") / "pip"
+    subprocess.run([pip, "install", "-q", "build"], check=True)
+    subprocess.run(
+        [pip.with_name("python"), "-m", "build", "--outdir", folder / "dist", source],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    (sdist,), (wheel,) = ((folder / "dist").glob(f"*{end}") for end in (".tar.gz", ".whl"))
+    return source, sdist, wheel
+
+
 @pytest.mark.slow
 class TestBuilt:
-    @pytest.fixture(scope="class")
-    def built(self, tmp_path_factory):
-        """Source distribution, and the wheel made from it, not from the checkout."""
-        folder = tmp_path_factory.mktemp("built")
-        source = folder / "checkout"
-        listed = subprocess.run(
-            ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
-            cwd=ROOT, capture_output=True, text=True,
-        )  # fmt: skip
-        if listed.returncode:
-            pytest.skip("not a git checkout")
-        for name in filter(None, listed.stdout.split("\0")):
-            if (ROOT / name).is_file():
-                (source / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(ROOT / name, source / name)
-        python("-m", "venv", folder / "venv")
-        pip = folder / "venv" / ("Scripts" if os.name == "nt" else "bin") / "pip"
-        subprocess.run([pip, "install", "-q", "build"], check=True)
-        subprocess.run(
-            [pip.with_name("python"), "-m", "build", "--outdir", folder / "dist", source],
-            check=True, capture_output=True,
-        )  # fmt: skip
-        (sdist,), (wheel,) = ((folder / "dist").glob(f"*{end}") for end in (".tar.gz", ".whl"))
-        return source, sdist, wheel
-
     def test_the_source_distribution_has_what_its_tests_and_pages_need(self, built):
         source, sdist, _ = built
         with tarfile.open(sdist) as archive:
