@@ -54,7 +54,7 @@ def animate(trajectory, sample=0, ax=None, *, path=None, every=1, interval=50, d
     else:
         frames, times = states[sample, ::every], times_of(states)[::every]
         frames = frames.assign_attrs(trajectory.attrs)
-        flat = frames.ndim == 4
+        flat, own = frames.ndim == 4, ax is None
         ax, draw = (texture_animation if flat else spins_animation)(frames, ax, **look)
         failure = failure_time(trajectory, sample)
 
@@ -67,6 +67,10 @@ def animate(trajectory, sample=0, ax=None, *, path=None, every=1, interval=50, d
             return ()
 
         show(0)
+        if own and (engine := ax.figure.get_layout_engine()) is not None:
+            # laid out once: nothing moves but the spins, and a frame costs half
+            engine.execute(ax.figure)
+            ax.figure.set_layout_engine("none")
         film = FuncAnimation(ax.figure, show, frames=len(times), interval=interval)
     if path is not None:
         save_animation(film, path, dpi=dpi)

@@ -128,7 +128,7 @@ class TrajectoryAccessor:
         -------
         str
             Sizes and times; how many samples are sound, fell back or failed, and when; the
-            largest drift of the energy per site among those that did not fail.
+            largest change of the energy per site among those that did not fail.
         """
         run = self._checked()
         states = states_of(run)
@@ -185,4 +185,4 @@ def _largest_drift(run, n):
     if len(energy) == 0:
         return "no sample is left whose energy could be judged"
     off = np.abs(energy - energy[:, :1]).max() / n
-    return f"energy off by at most {off:.2g} per site"
+    return f"energy changed by at most {off:.2g} per site"

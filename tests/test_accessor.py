@@ -117,7 +117,7 @@ def test_summary_tells_size_health_and_drift(particles):
     assert lines[1] == "step 0.01, a frame every 5 steps"
     assert lines[2] == "2 sound, 0 fell back, 0 failed"
     run["energy"][0, 3] += 8.0
-    assert run.dli.summary().splitlines()[3] == "energy off by at most 2 per site"
+    assert run.dli.summary().splitlines()[3] == "energy changed by at most 2 per site"
     run["status"][0], run["failure_time"][0] = FAILED, 0.15
     assert "1 sound, 0 fell back, 1 failed; the first failed at t = 0.15" in run.dli.summary()
     assert "at most 2 per site" not in run.dli.summary()
