@@ -2,8 +2,9 @@
 
 import os
 
+from ._atom_plots import plot_atoms
 from ._particle_plots import animate_particles, failure_time
-from ._spin_plots import spins_animation
+from ._spin_plots import plot_spins_3d, space_animation
 from ._texture_plots import texture_animation
 from .metrics._trajectories import kind_of, states_of, times_of
 
@@ -12,7 +13,7 @@ _WRITERS = {".gif": "pillow", ".mp4": "ffmpeg"}
 
 
 def animate(trajectory, sample=0, ax=None, *, path=None, every=1, interval=50, dpi=100, **look):
-    """Animation of one sample: particles in their box, spins on a plane, or spins in space.
+    """Animation of one sample: particles in their box, spins on a plane or in space, atoms.
 
     Parameters
     ----------
@@ -21,7 +22,7 @@ def animate(trajectory, sample=0, ax=None, *, path=None, every=1, interval=50, d
     sample : int, default 0
         Which one. The title tells if it failed.
     ax : matplotlib.axes.Axes, optional
-        For spins in space or on a chain one made with ``projection="3d"``.
+        For atoms and for spins in space or on a chain one made with ``projection="3d"``.
     path : str or path-like, optional
         Write the animation there, see :func:`save_animation`.
     every : int, default 1
@@ -31,8 +32,8 @@ def animate(trajectory, sample=0, ax=None, *, path=None, every=1, interval=50, d
     dpi : float, default 100
         Of the file.
     **look
-        For :func:`animate_particles`, :func:`plot_texture` (spins on a plane) or
-        :func:`plot_spins_3d`.
+        For :func:`animate_particles`, :func:`plot_texture` (spins on a plane),
+        :func:`plot_spins_3d` or :func:`plot_atoms`.
 
     Returns
     -------
@@ -54,8 +55,13 @@ def animate(trajectory, sample=0, ax=None, *, path=None, every=1, interval=50, d
     else:
         frames, times = states[sample, ::every], times_of(states)[::every]
         frames = frames.assign_attrs(trajectory.attrs)
-        flat, own = frames.ndim == 4, ax is None
-        ax, draw = (texture_animation if flat else spins_animation)(frames, ax, **look)
+        atoms, own = "atom" in frames.dims, ax is None
+        flat = frames.ndim == 4 and not atoms
+        if flat:
+            ax, draw = texture_animation(frames, ax, **look)
+        else:
+            plot = plot_atoms if atoms else plot_spins_3d
+            ax, draw = space_animation(plot, frames, ax, **look)
         failure = failure_time(trajectory, sample)
 
         def show(k):

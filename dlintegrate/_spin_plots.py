@@ -79,25 +79,31 @@ def plot_spins_3d(
     if kind == "auto":
         kind = "cones" if array.shape[2] == 1 or max(array.shape[:3]) <= _MOST_CONES else "faces"
     sites = lattice_sites(array.shape[:3], name)
-    ax = _axes(ax, sites)
+    margin, flat = np.full(3, 0.5), sites.shape[2] == 1
+    flattened = sites.reshape(-1, 3)
+    ax = space_axes(ax, flattened.min(axis=0) - margin, flattened.max(axis=0) + margin, flat)
     if kind == "faces":
         _faces(ax, array)
     else:
-        _cones(ax, sites, array, _spacing(every, array.shape[:3]))
+        spacing = _spacing(every, array.shape[:3])
+        chosen = (slice(None, None, spacing),) * 3
+        add_cones(ax, sites[chosen].reshape(-1, 3), array[chosen].reshape(-1, 3), spacing)
     if legend:
-        _legend(ax)
+        direction_legend(ax)
     return ax
 
 
-def spins_animation(frames, ax, **options):
+def space_animation(plot, frames, ax, **options):
     """Draw the first of several configurations, and return what draws any other.
 
     Parameters
     ----------
-    frames : xarray.DataArray, dims time, x, ..., component
+    plot : callable
+        :func:`plot_spins_3d` or its like.
+    frames : xarray.DataArray, dims time, ...
     ax : Axes3D or None
     **options
-        As for :func:`plot_spins_3d`.
+        For ``plot``.
 
     Returns
     -------
@@ -106,14 +112,14 @@ def spins_animation(frames, ax, **options):
         ``draw(k)`` shows frame k.
     """
     before = 0 if ax is None else len(ax.collections)
-    ax = plot_spins_3d(frames[0], ax=ax, **options)
+    ax = plot(frames[0], ax=ax, **options)
     drawn = list(ax.collections)[before:]
 
     def draw(k):
         while drawn:
             drawn.pop().remove()
         start = len(ax.collections)
-        plot_spins_3d(frames[k], ax=ax, **{**options, "legend": False})
+        plot(frames[k], ax=ax, **{**options, "legend": False})
         drawn.extend(list(ax.collections)[start:])
 
     return ax, draw
@@ -157,8 +163,8 @@ def _spins_of(spins, sample):
     return array.reshape(*array.shape[:-1], *(1,) * (4 - array.ndim), 3)
 
 
-def _axes(ax, sites):
-    flat = sites.shape[2] == 1
+def space_axes(ax, low, high, flat=False):
+    """The given Axes or those of a new figure, without frame, around a box; a plane from above."""
     if ax is None:
         import matplotlib.pyplot as plt
 
@@ -166,8 +172,6 @@ def _axes(ax, sites):
         ax.view_init(elev=_ELEVATION_OF_PLANE if flat else _ELEVATION, azim=_AZIMUTH)
     elif not hasattr(ax, "add_collection3d"):
         raise ValueError('ax is flat; make it with projection="3d", or leave it out')
-    low = sites.reshape(-1, 3).min(axis=0) - 0.5
-    high = sites.reshape(-1, 3).max(axis=0) + 0.5
     ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), zlim=(low[2], high[2]))
     ax.set_box_aspect(high - low, zoom=1.08 if flat else 1.0)
     ax.set_axis_off()
@@ -181,13 +185,21 @@ def _spacing(every, sides):
     return max(1, -(-max(sides) // most))
 
 
-def _cones(ax, sites, array, spacing):
-    chosen = (slice(None, None, spacing),) * 3
-    spins = array[chosen].reshape(-1, 3)
-    triangles = _cone(sites[chosen].reshape(-1, 3), spins, spacing)
-    normal = np.cross(
-        triangles[..., 1, :] - triangles[..., 0, :], triangles[..., 2, :] - triangles[..., 0, :]
-    )
+def add_cones(ax, sites, spins, spacing):
+    """Cones in the colours of their directions.
+
+    Parameters
+    ----------
+    ax : Axes3D
+    sites : ndarray, shape (n, 3)
+    spins : ndarray, shape (n, 3)
+        Unit vectors.
+    spacing : float
+        Distance between cones: what sets their size.
+    """
+    triangles = _cone(sites, spins, spacing)
+    first, second, third = np.moveaxis(triangles, 2, 0)
+    normal = np.cross(second - first, third - first)
     normal /= np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-300)
     brightness = _AMBIENT + (1 - _AMBIENT) * np.maximum(normal @ _LIGHT, 0)
     colors = direction_colors(spins)[:, None] * brightness[..., None]
@@ -231,7 +243,7 @@ def _add(ax, polygons, colors, **options):
     ax.add_collection3d(Poly3DCollection(polygons, facecolors=colors, **options))
 
 
-def _legend(ax):
+def direction_legend(ax):
     """Directions as colours, seen from above: a small disc, its middle up."""
     inset = ax.inset_axes((0.01, 0.02, 0.11, 0.11))
     x, y = np.meshgrid(*[np.linspace(-1, 1, 121)] * 2)

@@ -56,10 +56,11 @@ class TrajectoryAccessor:
         time : int, default -1
             Which frame; the default is the last.
         ax : matplotlib.axes.Axes, optional
-            For spins in space or on a chain one made with ``projection="3d"``.
+            For atoms and for spins in space or on a chain one made with ``projection="3d"``.
         **options
-            For :func:`~dlintegrate.plotting.plot_texture` (spins on a plane) or
-            :func:`~dlintegrate.plotting.plot_spins_3d`.
+            For :func:`~dlintegrate.plotting.plot_texture` (spins on a plane),
+            :func:`~dlintegrate.plotting.plot_spins_3d` or
+            :func:`~dlintegrate.plotting.plot_atoms`.
 
         Returns
         -------
@@ -70,9 +71,12 @@ class TrajectoryAccessor:
         ValueError
             If there are no spins.
         """
-        run = self._checked("spin")
-        frame = run["spin"].isel(time=time).assign_attrs(run.attrs)
-        draw = plotting.plot_texture if frame.ndim == 4 else plotting.plot_spins_3d
+        run = self._checked("spin", "atoms")
+        frame = states_of(run).isel(time=time).assign_attrs(run.attrs)
+        if "atom" in frame.dims:
+            draw = plotting.plot_atoms
+        else:
+            draw = plotting.plot_texture if frame.ndim == 4 else plotting.plot_spins_3d
         return draw(frame, sample, ax, **options)
 
     def particles(self, sample=0, time=-1, ax=None, **options):
@@ -132,10 +136,10 @@ class TrajectoryAccessor:
         """
         run = self._checked()
         states = states_of(run)
-        what = "spins" if kind_of(states) == "spin" else "particles"
+        what = {"spin": "spin", "phase_space": "particle", "atoms": "atom"}[kind_of(states)]
         lines = [
             f"{run.attrs.get('title', 'trajectory')}: {_count(states.sizes['sample'], 'sample')} "
-            f"of {n_sites(states)} {what}, {_count(states.sizes['time'], 'frame')} "
+            f"of {_count(n_sites(states), what)}, {_count(states.sizes['time'], 'frame')} "
             f"to t = {float(states['time'][-1]):.6g}"
         ]
         if "dt" in run.attrs:
@@ -144,7 +148,7 @@ class TrajectoryAccessor:
         if "status" in run:
             lines.append(_health(run))
         if "energy" in run:
-            lines.append(_largest_drift(run, n_sites(states)))
+            lines.append(_largest_drift(run, n_sites(states), what))
         return "\n".join(lines)
 
     # Files ---------------------------------------------------------------------------------
@@ -157,7 +161,8 @@ class TrajectoryAccessor:
 
     def _checked(self, *kinds):
         """The Dataset, if it is a trajectory of one of these kinds."""
-        states_of(self._trajectory, "the Dataset", kinds or ("spin", "phase_space"))
+        kinds = kinds or ("spin", "phase_space", "atoms")
+        states_of(self._trajectory, "the Dataset", kinds)
         return self._trajectory
 
 
@@ -178,11 +183,11 @@ def _health(run):
     return text
 
 
-def _largest_drift(run, n):
+def _largest_drift(run, n, what):
     energy = run["energy"].transpose("sample", "time").values
     if "status" in run:
         energy = energy[run["status"].values != FAILED]
     if len(energy) == 0:
         return "no sample is left whose energy could be judged"
     off = np.abs(energy - energy[:, :1]).max() / n
-    return f"energy changed by at most {off:.2g} per site"
+    return f"energy changed by at most {off:.2g} per {what}"

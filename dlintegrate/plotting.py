@@ -9,6 +9,7 @@ import math
 import numpy as np
 
 from ._animations import animate, save_animation
+from ._atom_plots import plot_atoms
 from ._particle_plots import (
     animate_particles,
     plot_distance,
@@ -50,6 +51,7 @@ from .metrics._trajectories import (
 __all__ = [
     "animate",
     "animate_particles",
+    "plot_atoms",
     "plot_comparison",
     "plot_correlation",
     "plot_distance",
@@ -84,6 +86,13 @@ _QUANTITIES = {
     "energy": ("e", "energy"),
     "magnetization": ("m", "magnetisation"),
     "momentum": (r"\mathbf{p}", "momentum"),
+}
+
+#: Label of the energy axis by kind of state.
+_ENERGY_LABELS = {
+    "spin": "energy per site $e$",
+    "phase_space": "energy per particle $e$",
+    "atoms": "energy per atom (eV)",
 }
 
 
@@ -122,7 +131,7 @@ def plot_correlation(correlation, ax=None, *, threshold=None, band=True, **line)
 
 
 def plot_energy(trajectory, ax=None, **line_options):
-    """Energy per site or particle against time: a line for each sample, a colour per temperature.
+    """Energy per site, particle or atom against time: a line per sample, coloured by temperature.
 
     Parameters
     ----------
@@ -156,7 +165,7 @@ def plot_energy(trajectory, ax=None, **line_options):
         curves = ax.plot(times, energy[samples].T, **look)
         curves[0].set_label(temperature_title(temperature, kind) or "_")
     ax.set_xlabel(time_label(kind))
-    ax.set_ylabel("energy per site $e$" if kind == "spin" else "energy per particle $e$")
+    ax.set_ylabel(_ENERGY_LABELS[kind])
     if ax.get_legend_handles_labels()[0]:
         ax.legend(frameon=False)
     return ax

@@ -117,10 +117,10 @@ def test_summary_tells_size_health_and_drift(particles):
     assert lines[1] == "step 0.01, a frame every 5 steps"
     assert lines[2] == "2 sound, 0 fell back, 0 failed"
     run["energy"][0, 3] += 8.0
-    assert run.dli.summary().splitlines()[3] == "energy changed by at most 2 per site"
+    assert run.dli.summary().splitlines()[3] == "energy changed by at most 2 per particle"
     run["status"][0], run["failure_time"][0] = FAILED, 0.15
     assert "1 sound, 0 fell back, 1 failed; the first failed at t = 0.15" in run.dli.summary()
-    assert "at most 2 per site" not in run.dli.summary()
+    assert "at most 2 per particle" not in run.dli.summary()
     run["status"][1], run["failure_time"][1] = FAILED, 0.1
     assert "no sample is left" in run.dli.summary()
 
@@ -150,7 +150,7 @@ def test_a_dataset_that_is_no_trajectory_is_told_so(call):
 def test_spins_have_no_particles_and_particles_no_spins(spins, particles):
     with pytest.raises(ValueError, match="no variable 'phase_space'"):
         spins.dli.particles()
-    with pytest.raises(ValueError, match="no variable 'spin'"):
+    with pytest.raises(ValueError, match="'particle', 'component'\\); expected sample, time, x"):
         particles.dli.spin_texture()
 
 

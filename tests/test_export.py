@@ -10,12 +10,14 @@ from dlintegrate import (
     HeisenbergLattice,
     ImplicitMidpoint,
     LennardJones2D,
+    SpinLatticeCrystal,
     VelocityVerlet,
     export,
     skyrmion_lattice,
 )
 
 FLUID = LennardJones2D(6)
+IRON = SpinLatticeCrystal(size=1)
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +32,18 @@ def particles():
     start = FLUID.random_states(2, 0)
     start[1, 0] += 2 * 5.0 * FLUID.random_states(1, 1)[0, 1]  # some leave the box
     return VelocityVerlet(FLUID, 0.01).simulate(start, 0.2, save_every=10)
+
+
+@pytest.fixture(scope="module")
+def atoms():
+    states = np.stack([IRON.random_states(1, seed) for seed in range(2)], axis=1)
+    states[0, 1, 0, 0] -= 2 * IRON.cell[1]
+    return xr.DataArray(
+        states,
+        dims=("sample", "time", *IRON.state_dims),
+        coords={"time": [0.0, 1.0], **IRON.state_coords},
+        name="phase_space",
+    ).to_dataset()
 
 
 def folded(positions, side):
@@ -162,6 +176,61 @@ def test_particles_in_vtk_lie_in_the_box(particles, tmp_path):
     side = float(particles.box_length[1])
     np.testing.assert_allclose(in_plane(mesh.points), folded(position, side), atol=1e-12)
     np.testing.assert_array_equal(in_plane(mesh.point_data["momentum"]), momentum)
+
+
+class TestAtoms:
+    def test_extended_xyz_has_the_velocities_the_masses_and_the_cell(self, atoms, tmp_path):
+        io = pytest.importorskip("ase.io")
+        from ase import units
+
+        (path,) = export(atoms, tmp_path / "run.xyz", system=IRON)
+        for k, frame in enumerate(io.read(path, index=":")):
+            position, momentum, spin = atoms.phase_space.values[0, k]
+            np.testing.assert_allclose(frame.positions, position, atol=1e-8)
+            np.testing.assert_allclose(frame.arrays["spin"], spin, atol=1e-8)
+            np.testing.assert_allclose(frame.cell, IRON.cell, atol=1e-8)
+            np.testing.assert_allclose(frame.get_masses(), 55.845, rtol=1e-4)
+            velocity = frame.get_velocities() * units.fs  # Å/fs
+            np.testing.assert_allclose(velocity, momentum / IRON.masses[:, None], atol=1e-8)
+            assert frame.symbols.get_chemical_formula() == "Fe2"
+            assert frame.pbc.all()
+
+    def test_gsd_has_velocities_and_spins(self, atoms, tmp_path):
+        hoomd = pytest.importorskip("gsd.hoomd")
+        (path,) = export(atoms, tmp_path / "run.gsd", system=IRON)
+        with hoomd.open(path) as file:
+            frame, (position, momentum, spin) = file[1], atoms.phase_space.values[0, 1]
+            box = frame.configuration.box[:3]
+            np.testing.assert_allclose(box, np.diag(IRON.cell), rtol=1e-6)
+            unwrapped = frame.particles.position + frame.particles.image * box
+            np.testing.assert_allclose(unwrapped, position, atol=1e-5)
+            velocity = frame.particles.velocity * frame.particles.mass[:, None]
+            np.testing.assert_allclose(velocity, momentum, rtol=1e-5)
+            np.testing.assert_array_equal(frame.log["particles/spin"], spin)
+            assert frame.particles.types == ["Fe"]
+
+    def test_vtk_folds_them_into_a_skewed_cell(self, atoms, tmp_path):
+        meshio = pytest.importorskip("meshio")
+        skewed = IRON.cell + np.array([[0, 0, 0], [1.0, 0, 0], [0, 0, 0]])
+        positions = IRON.reference_positions
+        system = SpinLatticeCrystal(cell_vectors=skewed, positions=positions, element="Fe")
+        path = export(atoms, tmp_path / "run.vtk", system=system)[0]
+        mesh = meshio.read(path)
+        fraction = mesh.points @ np.linalg.inv(skewed)
+        assert (fraction >= 0).all() and (fraction < 1).all()
+        moved = (mesh.points - atoms.phase_space.values[0, 0, 0]) @ np.linalg.inv(skewed)
+        np.testing.assert_allclose(moved, moved.round(), atol=1e-12)
+        assert set(mesh.point_data) == {"momentum", "spin"}
+        pytest.importorskip("gsd")
+        with pytest.raises(ValueError, match="boxes at right angles"):
+            export(atoms, tmp_path / "run.gsd", system=system)
+
+    def test_need_their_system(self, atoms, tmp_path):
+        pytest.importorskip("ase")
+        with pytest.raises(ValueError, match="system=None: states of atoms do not tell their cell"):
+            export(atoms, tmp_path / "run.xyz")
+        with pytest.raises(ValueError, match="system has 16 atoms, the states have 2"):
+            export(atoms, tmp_path / "run.xyz", system=SpinLatticeCrystal(size=2))
 
 
 @pytest.mark.parametrize("shape, kind", [((4,), "line"), ((3, 4), "quad")])

@@ -14,12 +14,14 @@ from PIL import Image
 from dlintegrate import (
     HeisenbergLattice,
     LennardJones2D,
+    SpinLatticeCrystal,
     SuzukiTrotter2,
     VelocityVerlet,
     skyrmion_lattice,
 )
+from dlintegrate._atom_plots import folded
 from dlintegrate._spin_plots import _CORNERS, direction_colors
-from dlintegrate.plotting import animate, plot_spins_3d, plot_texture, save_animation
+from dlintegrate.plotting import animate, plot_atoms, plot_spins_3d, plot_texture, save_animation
 from dlintegrate.states import FAILED
 
 CUBE = HeisenbergLattice((4, 6, 4)).random_states(2, 0)
@@ -78,6 +80,83 @@ class TestCones:
         large = HeisenbergLattice((50, 4)).random_states(1, 0)
         _, centre = directions(plot_spins_3d(large))
         assert len(np.unique(centre[:, 0].round(6))) == 17
+
+
+class TestAtoms:
+    CELL = SpinLatticeCrystal(
+        size=1,
+        element=["Fe", "O"],
+        moment={"Fe": 2.2, "O": 0.0},
+        mass={"Fe": 55.8, "O": 16.0},
+        exchange=None,
+        pair_potential=None,
+    )
+
+    def test_have_cones_along_their_moments_and_dots_without(self):
+        states = self.CELL.random_states(2, 0)
+        position, _, spin = states[1]
+        ax = plot_atoms(states, 1)
+        cones, dots = ax.collections
+        cone = np.asarray(cones._faces).reshape(1, 2 * _CORNERS, 3, 3)
+        tip, middle = cone[0, 0, 2], cone[0, -1, 2]
+        np.testing.assert_allclose((tip + middle) / 2, position[0], atol=1e-9)
+        axis = (tip - middle) / np.linalg.norm(tip - middle)
+        np.testing.assert_allclose(axis, spin[0] / 2.2, atol=1e-9)
+        np.testing.assert_array_equal(np.ravel(dots._offsets3d), position[1])
+
+    def test_are_folded_into_the_cell_that_is_drawn(self):
+        states = self.CELL.random_states(1, 0)
+        states[0, 0, 1] += self.CELL.cell[0] - 2 * self.CELL.cell[2]
+        _, dots, edges = plot_atoms(states, system=self.CELL).collections
+        fraction = np.ravel(dots._offsets3d) @ np.linalg.inv(self.CELL.cell)
+        assert ((fraction >= 0) & (fraction < 1)).all()
+        assert len(edges._segments3d) == 12
+        lengths = np.linalg.norm(np.diff(edges._segments3d, axis=1), axis=-1)
+        np.testing.assert_allclose(lengths, self.CELL.cell[0, 0])
+
+    def test_move_in_an_animation_of_a_trajectory(self):
+        run = atoms_run(self.CELL)
+        film = animate(run, system=self.CELL)
+        film._init_draw()
+        film._func(1)
+        dots = film._fig.axes[0].collections[1]
+        shown = np.ravel(dots._offsets3d)
+        np.testing.assert_allclose(
+            shown, folded(run.phase_space.values[0, 1, 0, 1], self.CELL.cell)
+        )
+        assert len(film._fig.axes[0].collections) == 3
+
+    def test_are_told_apart_from_other_states(self):
+        run = atoms_run(self.CELL)
+        assert run.dli.summary() == "trajectory: 1 sample of 2 atoms, 2 frames to t = 1"
+        assert run.dli.spin_texture(time=0).name == "3d"
+        with pytest.raises(ValueError, match="2 frames; choose one"):
+            plot_atoms(run)
+        with pytest.raises(ValueError, match="without 'phase_space'"):
+            plot_atoms(xr.Dataset({"weather": 1.0}))
+        with pytest.raises(ValueError, match="expected those of atoms"):
+            plot_atoms(simulate((4, 4)).spin.isel(time=0))
+        with pytest.raises(ValueError, match=r"states has shape \(4, 6, 4, 3\)"):
+            plot_atoms(CUBE[0])
+
+    def test_have_units_of_their_own(self):
+        run = atoms_run(self.CELL).assign_coords(temperature=("sample", [300.0]))
+        run["energy"] = (("sample", "time"), [[-1.0, -1.5]])
+        ax = run.dli.plot_energy()
+        assert (ax.get_xlabel(), ax.get_ylabel()) == ("time (fs)", "energy per atom (eV)")
+        assert ax.get_legend().get_texts()[0].get_text() == "$T = 300$ K"
+        np.testing.assert_array_equal(ax.lines[0].get_ydata(), [-0.5, -0.75])
+        assert run.dli.plot_energy_drift().get_xlabel() == "time (fs)"
+
+
+def atoms_run(system):
+    states = np.stack([system.random_states(1, seed) for seed in range(2)], axis=1)
+    return xr.DataArray(
+        states,
+        dims=("sample", "time", *system.state_dims),
+        coords={"time": [0.0, 1.0], **system.state_coords},
+        name="phase_space",
+    ).to_dataset()
 
 
 def test_large_lattices_show_the_spins_on_three_faces():
