@@ -5,14 +5,15 @@ import warnings
 from abc import ABC, abstractmethod
 
 import numpy as np
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
 
+from .._documentation import Estimator
 from ..states import name_samples
 from . import simulation
 from .step_size import suggest_dt
 
 
-class Integrator(BaseEstimator, ABC):
+class Integrator(Estimator, ABC):
     """A map from a state to the state one time step later.
 
     Subclasses set ``system`` and ``dt`` in ``__init__`` (which only stores) and

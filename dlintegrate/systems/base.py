@@ -3,12 +3,12 @@
 from abc import ABC, abstractmethod
 
 import numpy as np
-from sklearn.base import BaseEstimator
 
+from .._documentation import Estimator
 from ..states import like
 
 
-class System(BaseEstimator, ABC):
+class System(Estimator, ABC):
     """Something with states, an energy and equations of motion.
 
     A system holds parameters and no state. Sets of states are DataArrays (or

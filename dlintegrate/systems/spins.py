@@ -11,6 +11,8 @@ class SpinSystem(System):
     """Classical unit spins in a uniform external field ``field``."""
 
     state_name = "spin"
+    #: "cubic" (in fewer dimensions a square or a chain) or "triangular".
+    lattice = "cubic"
 
     @property
     @abstractmethod
