@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-
 from atomic_clusters import SpringCluster
 
 from dlintegrate import (
