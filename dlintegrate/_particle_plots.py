@@ -93,7 +93,7 @@ def animate_particles(
     positions = states[sample, ::every, 0].values
     ax = _box_axes(ax, side)
     circles = _circles(ax, positions[0], side, diameter, None, collection)
-    failure = _failure_time(trajectory, sample)
+    failure = failure_time(trajectory, sample)
 
     def show(k):
         circles.set_offsets(_images(positions[k], side, diameter)[0])
@@ -105,7 +105,8 @@ def animate_particles(
     return FuncAnimation(ax.figure, show, frames=len(times), interval=interval)
 
 
-def _failure_time(trajectory, sample):
+def failure_time(trajectory, sample):
+    """When a sample failed, infinity if it did not."""
     if not isinstance(trajectory, xr.Dataset) or "failure_time" not in trajectory:
         return np.inf
     failed = trajectory["status"][sample] == FAILED

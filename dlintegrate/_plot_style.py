@@ -6,7 +6,7 @@ COLORS = ("#000000", "#E69F00", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56
 _STYLES = ("-", "--", "-.", ":")
 _MARKERS = "^osvDpX"
 #: Units of time and temperature, by kind of state.
-_TIME_UNITS = {"spin": "1/J", "phase_space": r"$\sigma\sqrt{m/\epsilon}$"}
+_TIME_UNITS = {"spin": "1/J", "phase_space": r"$\sigma\sqrt{m/\epsilon}$", "atoms": "fs"}
 _TEMPERATURE_UNITS = {"spin": "J", "phase_space": r"\epsilon"}
 
 
@@ -38,11 +38,14 @@ def line(style, **overrides):
 
 
 def time_label(kind):
-    """Label of the time axis for ``"spin"`` or ``"phase_space"``."""
+    """Label of the time axis for ``"spin"``, ``"phase_space"`` or ``"atoms"``."""
     return f"time ({_TIME_UNITS[kind]})"
 
 
 def temperature_title(temperature, kind):
     """Title of a panel of one temperature; empty without one."""
-    unit = _TEMPERATURE_UNITS[kind]
-    return "" if temperature is None else rf"$k_BT/{unit} = {temperature:.4g}$"
+    if temperature is None:
+        return ""
+    if kind == "atoms":
+        return f"$T = {temperature:.4g}$ K"
+    return rf"$k_BT/{_TEMPERATURE_UNITS[kind]} = {temperature:.4g}$"

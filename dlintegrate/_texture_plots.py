@@ -1,4 +1,4 @@
-"""Pictures of spins on the triangular lattice; public through :mod:`dlintegrate.plotting`."""
+"""Pictures of spins on a plane; public through :mod:`dlintegrate.plotting`."""
 
 import numpy as np
 import xarray as xr
@@ -6,9 +6,11 @@ import xarray as xr
 from .metrics.textures import structure_factor, topological_density
 from .systems.textures import ORDERING_PHASES
 
-#: Lattice vectors a1 and a2, and those of the reciprocal lattice.
+#: Lattice vectors a1 and a2 of the triangular lattice, and those of the reciprocal lattice.
 _LATTICE = np.array([[1.0, 0.0], [0.5, np.sqrt(0.75)]])
 _RECIPROCAL = 2 * np.pi * np.linalg.inv(_LATTICE).T
+#: By the names that spin systems have for their lattices, in the plane.
+LATTICES = {"triangular": _LATTICE, "cubic": np.eye(2)}
 #: About this many arrows along each side can be told apart.
 _MOST_ARROWS = 48
 #: Arrows shorter than this are left out: the colour says that the spin points at us or away.
@@ -18,9 +20,18 @@ _DECADES = 4
 
 
 def plot_texture(
-    spins, sample=0, ax=None, *, color="z", arrows="auto", wrap=True, colorbar=True, **cells
+    spins,
+    sample=0,
+    ax=None,
+    *,
+    color="z",
+    arrows="auto",
+    wrap=True,
+    colorbar=True,
+    lattice=None,
+    **cells,
 ):
-    """Spins on a triangular lattice: a cell for each site, an arrow for its part in the plane.
+    """Spins on a plane: a cell for each site, an arrow for its part in the plane.
 
     Parameters
     ----------
@@ -37,6 +48,9 @@ def plot_texture(
     wrap : bool, default True
         Draw the periodic lattice as a rectangle instead of the parallelogram of a1 and a2.
     colorbar : bool, default True
+    lattice : {"triangular", "cubic"}, optional
+        "cubic" is the square lattice, in a plane. By default what the trajectory says, and
+        triangular for anything else.
     **cells
         For matplotlib's ``PolyCollection``: ``cmap``, ``norm``, ``clim``, ...
 
@@ -53,10 +67,11 @@ def plot_texture(
 
     texture = _frame(spins, sample)
     values, label, look = _colors(texture, color)
-    centres = _sites(texture.shape[:2], wrap)
+    vectors = LATTICES[lattice_of(spins, lattice, "triangular")]
+    centres = _sites(texture.shape[:2], wrap, vectors)
     width = float(np.clip(len(texture) / 8, 4.8, 9.0))  # inches
     ax = _new_axes(ax, (width, 0.74 * width + 0.3))
-    image = _cells(ax, centres, _cell(*_LATTICE), values, look | cells)
+    image = _cells(ax, centres, _cell(*vectors), values, look | cells)
     if arrows is not None:
         _arrows(ax, centres, texture, _spacing(arrows, texture.shape[:2]))
     margin = 0.6
@@ -175,6 +190,54 @@ def plot_receptive_field(
     return ax
 
 
+def lattice_of(spins, lattice, otherwise):
+    """The name of the lattice: as asked for, as the trajectory says, or else ``otherwise``.
+
+    Raises
+    ------
+    ValueError
+        If there is no lattice of that name.
+    """
+    name = lattice or getattr(spins, "attrs", {}).get("lattice", otherwise)
+    if name not in LATTICES:
+        raise ValueError(f"lattice={name!r}: expected one of {sorted(LATTICES)}")
+    return name
+
+
+def texture_animation(frames, ax, *, color="z", arrows="auto", wrap=True, lattice=None, **look):
+    """Draw the first of several textures, and return what draws any other.
+
+    Parameters
+    ----------
+    frames : xarray.DataArray, dims time, x, y, component
+    ax : matplotlib.axes.Axes or None
+    color, arrows, wrap, lattice, **look
+        As for :func:`plot_texture`.
+
+    Returns
+    -------
+    ax : matplotlib.axes.Axes
+    draw : callable
+        ``draw(k)`` shows frame k.
+    """
+    options = {"color": color, "arrows": arrows, "wrap": wrap, "lattice": lattice}
+    before = 0 if ax is None else len(ax.collections)
+    ax = plot_texture(frames[0], ax=ax, **options, **look)
+    image, *drawn = list(ax.collections)[before:]
+    sides = frames.shape[1:3]
+    centres = _sites(sides, wrap, LATTICES[lattice_of(frames, lattice, "triangular")])
+
+    def draw(k):
+        texture = _frame(frames[k], 0)
+        image.set_array(_colors(texture, color)[0].ravel())
+        while drawn:  # which arrows are long enough to show changes
+            drawn.pop().remove()
+        if arrows is not None:
+            drawn.append(_arrows(ax, centres, texture, _spacing(arrows, sides)))
+
+    return ax, draw
+
+
 def _frame(spins, sample):
     """One texture, shape (x, y, 3)."""
     array = _values(spins)
@@ -214,9 +277,9 @@ def _colors(texture, color):
     raise ValueError(f"color={color!r}: expected 'z', 'charge' or numbers of shape (x, y)")
 
 
-def _sites(sides, wrap):
+def _sites(sides, wrap, vectors):
     """Cartesian positions, shape (x, y, 2)."""
-    positions = np.moveaxis(np.indices(sides), 0, -1) @ _LATTICE
+    positions = np.moveaxis(np.indices(sides), 0, -1) @ vectors
     if wrap:
         positions[..., 0] %= sides[0]
     return positions
@@ -235,7 +298,7 @@ def _arrows(ax, centres, texture, spacing):
     centres, texture = centres[chosen, chosen], texture[chosen, chosen]
     shown = np.hypot(texture[..., 0], texture[..., 1]) > _SHORTEST_ARROW
     (x, y), (u, v) = centres[shown].T, texture[shown, :2].T
-    ax.quiver(
+    return ax.quiver(
         x, y, u, v, pivot="mid", angles="xy", scale_units="xy", scale=1.05 / spacing,
         units="xy", width=0.1 * spacing, headwidth=4, headlength=4, headaxislength=3.6,
         color="0.1", zorder=2,

@@ -26,6 +26,7 @@ _REGISTRIES = (
     ".correctors",
     ".integrators.force_step",
     ".integrators.field_step",
+    ".potentials",
 )
 
 
@@ -106,6 +107,22 @@ def decode(tree, arrays, classes):
     return built
 
 
+def known_classes():
+    """The classes that a file may name: those of the library, by name.
+
+    Returns
+    -------
+    dict of str to type
+        Fixed by a list of modules; what a file says imports nothing.
+    """
+    known = {}
+    for module in _REGISTRIES:
+        for cls in vars(import_module(module, __package__)).values():
+            if isinstance(cls, type) and issubclass(cls, BaseEstimator):
+                known.setdefault(cls.__name__, cls)
+    return known
+
+
 def fingerprint(estimator):
     """Digest of all parameters and fitted arrays: equal if and only if the steps are.
 
@@ -142,7 +159,7 @@ def replacing(path):
 
 
 def save(estimator, path):
-    """Write a system, integrator or corrector, fitted or not, to one file.
+    """Write a system, integrator, corrector or potential, fitted or not, to one file.
 
     Parameters
     ----------
@@ -194,12 +211,7 @@ def load(path, classes=()):
     """
     from safetensors import SafetensorError, safe_open
 
-    known = {cls.__name__: cls for cls in classes}
-    for module in _REGISTRIES:
-        module = import_module(module, __package__)
-        for cls in vars(module).values():
-            if isinstance(cls, type) and issubclass(cls, BaseEstimator):
-                known.setdefault(cls.__name__, cls)
+    known = {**known_classes(), **{cls.__name__: cls for cls in classes}}
     with open(path, "rb"):
         pass  # a missing file is an OSError that names it
     try:

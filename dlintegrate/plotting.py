@@ -8,6 +8,8 @@ import math
 
 import numpy as np
 
+from ._animations import animate, save_animation
+from ._atom_plots import plot_atoms
 from ._particle_plots import (
     animate_particles,
     plot_distance,
@@ -22,6 +24,7 @@ from ._particle_plots import (
     plot_velocity_autocorrelation,
 )
 from ._plot_style import axes_or_new, line, style, temperature_title, time_label
+from ._spin_plots import plot_spins_3d
 from ._texture_plots import (
     plot_receptive_field,
     plot_structure_factor,
@@ -36,14 +39,24 @@ from .metrics import (
     threshold_time,
     unstable_count,
 )
-from .metrics._trajectories import kind_of, states_of, temperature_indexers
+from .metrics._trajectories import (
+    kind_of,
+    lost_frames,
+    n_sites,
+    states_of,
+    temperature_indexers,
+    times_of,
+)
 
 __all__ = [
+    "animate",
     "animate_particles",
+    "plot_atoms",
     "plot_comparison",
     "plot_correlation",
     "plot_distance",
     "plot_drift",
+    "plot_energy",
     "plot_equipartition",
     "plot_heat_capacity",
     "plot_histogram",
@@ -53,12 +66,14 @@ __all__ = [
     "plot_particles",
     "plot_radial_distribution",
     "plot_receptive_field",
+    "plot_spins_3d",
     "plot_structure_factor",
     "plot_texture",
     "plot_threshold_times",
     "plot_topological_density",
     "plot_unstable_count",
     "plot_velocity_autocorrelation",
+    "save_animation",
 ]
 
 #: A drift of exactly zero is drawn here on logarithmic axes.
@@ -71,6 +86,13 @@ _QUANTITIES = {
     "energy": ("e", "energy"),
     "magnetization": ("m", "magnetisation"),
     "momentum": (r"\mathbf{p}", "momentum"),
+}
+
+#: Label of the energy axis by kind of state.
+_ENERGY_LABELS = {
+    "spin": "energy per site $e$",
+    "phase_space": "energy per particle $e$",
+    "atoms": "energy per atom (eV)",
 }
 
 
@@ -105,6 +127,47 @@ def plot_correlation(correlation, ax=None, *, threshold=None, band=True, **line)
         ax.axhline(threshold, color="0.45", linestyle=(0, (1, 2)), linewidth=1.0, zorder=1)
     ax.set_xlabel(time_label("spin"))
     ax.set_ylabel(r"correlation $\langle\xi(t)\rangle$")
+    return ax
+
+
+def plot_energy(trajectory, ax=None, **line_options):
+    """Energy per site, particle or atom against time: a line per sample, coloured by temperature.
+
+    Parameters
+    ----------
+    trajectory : xarray.Dataset
+        What ``simulate`` returned. The line of a sample that failed ends there.
+    ax : matplotlib.axes.Axes, optional
+    **line_options
+        For ``Axes.plot``: ``color``, ``linewidth``, ...
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ValueError
+        If the trajectory records no energy.
+    """
+    states = states_of(trajectory)
+    if not hasattr(trajectory, "data_vars") or "energy" not in trajectory:
+        raise ValueError(
+            "the trajectory has no variable 'energy'; pass what simulate() returned, or draw "
+            "plot_drift(energy_drift(trajectory, system))"
+        )
+    energy = trajectory["energy"].transpose("sample", "time").values / n_sites(states)
+    energy = np.where(lost_frames(trajectory), np.nan, energy)
+    kind, times = kind_of(states), times_of(states)
+    ax = axes_or_new(ax)
+    for index, (temperature, samples) in enumerate(temperature_indexers(trajectory).items()):
+        look = {**line(style(index)), "linewidth": 1.0, "alpha": 0.8, **line_options}
+        curves = ax.plot(times, energy[samples].T, **look)
+        curves[0].set_label(temperature_title(temperature, kind) or "_")
+    ax.set_xlabel(time_label(kind))
+    ax.set_ylabel(_ENERGY_LABELS[kind])
+    if ax.get_legend_handles_labels()[0]:
+        ax.legend(frameon=False)
     return ax
 
 
@@ -242,8 +305,8 @@ def plot_history(history, ax=None, *, names=None):
 
     Parameters
     ----------
-    history : dict of str to sequence of float
-        ``history_`` of a fitted corrector or CorrectedIntegrator.
+    history : estimator, or dict of str to sequence of float
+        A fitted corrector or CorrectedIntegrator, or its ``history_``.
     ax : matplotlib.axes.Axes, optional
     names : sequence of str, optional
         What to draw; by default all entries whose name contains ``loss`` or ``error``.
@@ -255,8 +318,10 @@ def plot_history(history, ax=None, *, names=None):
     Raises
     ------
     ValueError
-        If there is nothing to draw.
+        If there is nothing to draw, or the estimator has not been fitted.
     """
+    if hasattr(history, "get_params"):
+        history = _history_of(history)
     if names is None:
         names = [name for name in history if "loss" in name or "error" in name]
     unknown = [name for name in names if name not in history]
@@ -277,6 +342,14 @@ def plot_history(history, ax=None, *, names=None):
     if len(names) > 1:
         ax.legend(frameon=False)
     return ax
+
+
+def _history_of(estimator):
+    if not hasattr(estimator, "history_"):
+        raise ValueError(
+            f"{type(estimator).__name__} has no history_; fit it first (some have nothing to train)"
+        )
+    return estimator.history_
 
 
 def plot_comparison(

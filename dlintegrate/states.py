@@ -10,6 +10,15 @@ NORM_TOLERANCE = 1e-5
 OK, FELL_BACK, FAILED = 0, 1, 2
 
 
+@xr.register_dataset_accessor("dli")
+def _accessor(dataset):
+    """``dataset.dli``. Registered here because every part of the library comes by; the
+    accessor itself knows plots and metrics, and is imported when it is first used."""
+    from .accessor import TrajectoryAccessor
+
+    return TrajectoryAccessor(dataset)
+
+
 def to_array(states, dims, name="samples"):
     """Turn states into a C-contiguous float64 ndarray with axis 0 ``sample``.
 

@@ -146,8 +146,12 @@ INTERFACE = (
 
 
 def _keeps_norm(integrator, states, n_steps, rng):
-    result = integrator.step(states, n_steps)
-    _close(np.linalg.norm(result, axis=-1), np.ones(1), "norm is not kept")
+    system = integrator.system
+    before, after = (
+        np.linalg.norm(system.spins_of(x), axis=-1)
+        for x in (states, integrator.step(states, n_steps))
+    )
+    _close(after, before, "norm is not kept")
 
 
 def _keeps_observable(name):
@@ -184,46 +188,65 @@ def _jacobian(integrator, state, epsilon=1e-5):
     -------
     jacobian : (d, d), image, and the orthonormal bases (d, *state.shape) at both ends
     """
+    system = integrator.system
     image = integrator.step(state[None])[0]
-    on_spheres = "norm" in integrator.system.invariants
-    tangent = _tangent_basis if on_spheres else _flat_basis
-    basis, image_basis = tangent(state), tangent(image)
+    basis, image_basis = _tangent_basis(system, state), _tangent_basis(system, image)
     moved = np.concatenate([state + epsilon * basis, state - epsilon * basis])
-    if on_spheres:
-        moved /= np.linalg.norm(moved, axis=-1, keepdims=True)
+    spins = system.spins_of(moved)
+    if spins is not None:  # back onto the spheres
+        wanted = np.linalg.norm(system.spins_of(state[None]), axis=-1, keepdims=True)
+        lengths = np.linalg.norm(spins, axis=-1, keepdims=True)
+        spins *= np.divide(wanted, lengths, where=lengths > 0, out=np.ones_like(lengths))
     plus, minus = np.split(integrator.step(moved), 2)
     derivative = (plus - minus) / (2 * epsilon)
     d = len(basis)
     return image_basis.reshape(d, -1) @ derivative.reshape(d, -1).T, image, basis, image_basis
 
 
-def _tangent_basis(state):
-    """Two unit vectors per spin, orthogonal to it; shape (2 n_spins, *state.shape)."""
-    spins = state.reshape(-1, 3)
-    n = len(spins)
+def _tangent_basis(system, state):
+    """Unit vectors of positions and momenta, and two per spin at right angles to it.
+
+    Shape (d, *state.shape).
+    """
+    flat = state.ravel()
+    spin_places, other = _places(system, state)
+    places = spin_places[np.linalg.norm(flat[spin_places], axis=1) > 0]
+    spins = flat[places]
+    spins = spins / np.linalg.norm(spins, axis=1, keepdims=True)
     smallest = np.eye(3)[np.abs(spins).argmin(axis=1)]
     u = np.cross(spins, smallest)
     u /= np.linalg.norm(u, axis=1, keepdims=True)
-    basis = np.zeros((2 * n, n, 3))
-    basis[np.arange(n), np.arange(n)] = u
-    basis[n + np.arange(n), np.arange(n)] = np.cross(spins, u)
-    return basis.reshape(2 * n, *state.shape)
+    n, m = len(spins), len(other)
+    basis = np.zeros((m + 2 * n, flat.size))
+    basis[np.arange(m), other] = 1.0
+    basis[m + np.arange(n)[:, None], places] = u
+    basis[m + n + np.arange(n)[:, None], places] = np.cross(spins, u)
+    return basis.reshape(-1, *state.shape)
 
 
-def _flat_basis(state):
-    """Unit vectors of the space of states itself; shape (d, *state.shape)."""
-    return np.eye(state.size).reshape(-1, *state.shape)
+def _places(system, state):
+    """Where in a flat state the spins are (n_spins, 3), and where everything else is."""
+    every = np.arange(state.size).reshape(1, *state.shape)
+    spins = system.spins_of(every)
+    spins = np.empty((0, 3), dtype=int) if spins is None else spins.reshape(-1, 3)
+    return spins, np.setdiff1d(every, spins)
 
 
 def _area_form(system, state, basis):
-    """The symplectic form in a tangent basis: Σ S·(u × v) of spins, Σ dq∧dp of particles."""
-    if "norm" not in system.invariants:
-        flat = basis.reshape(len(basis), -1)
-        q, p = np.split(flat, 2, axis=1)
-        return q @ p.T - p @ q.T
-    flat = basis.reshape(len(basis), -1, 3)
-    turned = np.cross(state.reshape(-1, 3)[None], flat).reshape(len(basis), -1)
-    return flat.reshape(len(basis), -1) @ turned.T
+    """The symplectic form in a tangent basis: Σ dq∧dp, and S·(u × v)/(γ |S|²) of spins.
+
+    With γ of ``dS/dt = γ S × (-∂E/∂S)`` both parts have the same sign: that of
+    ``ω(X, v) = dE(v)`` for the exact velocity X.
+    """
+    flat, spins = basis.reshape(len(basis), -1), state.ravel()
+    places, other = _places(system, state)
+    q, p = np.split(flat[:, other], 2, axis=1)
+    form = q @ p.T - p @ q.T
+    square = (spins[places] ** 2).sum(-1)
+    places, square = places[square > 0], square[square > 0]
+    turned = np.cross(flat[:, places], (spins[places] / square[:, None])[None])
+    along = flat[:, places].reshape(len(basis), -1) @ turned.reshape(len(basis), -1).T
+    return form + along / system.gyromagnetic_ratio
 
 
 def _one_small_state(integrator, states):
@@ -262,6 +285,7 @@ GUARANTEES = {
     "even_translation_equivariant": _equivariant("even_translation"),
     "permutation_equivariant": _equivariant("permutation"),
     "galilean_equivariant": _equivariant("galilean"),
+    "spin_rotation_equivariant": _equivariant("spin_rotation"),
     "symplectic": _symplectic,
     "volume_preserving": _volume_preserving,
 }

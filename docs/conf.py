@@ -10,6 +10,8 @@ sys.path[:0] = [str(HERE / "_ext"), str(HERE.parent)]
 
 # The gallery runs real simulations; on a shared machine one thread each is fair.
 os.environ.setdefault("TQDM_DISABLE", "1")
+# Where the pages of the gallery find what the diagrams of estimators link to.
+os.environ["DLINTEGRATE_DOCUMENTATION"] = "../"
 
 import matplotlib  # noqa: E402
 from sphinx.ext import autosummary  # noqa: E402

@@ -129,6 +129,7 @@ class TestSpins:
 
     def test_moments_are_lengths_of_the_initial_ones_or_given(self):
         atoms = iron()
+        atoms.set_initial_magnetic_moments(None)
         atoms.set_initial_magnetic_moments([[0.0, 3.0, 4.0]] * 16)
         assert CalculatorSystem(atoms, Spins()).moments == pytest.approx(5.0)
         assert CalculatorSystem(atoms, Spins(), moment={"Fe": 2.0}).moments == pytest.approx(2.0)

@@ -1,18 +1,98 @@
-"""The command line: the demo's files and table, help, errors in one line."""
+"""The command line: files in, files out, errors in one line, exit codes."""
 
+import contextlib
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
 import pytest
 import xarray as xr
 
-from dlintegrate import load
+from dlintegrate import (
+    BlanesMoan4,
+    CorrectedIntegrator,
+    ElementaryDifferentialResidue,
+    HeisenbergLattice,
+    LennardJones2D,
+    SuzukiTrotter2,
+    VelocityVerlet,
+    list_pretrained,
+    load,
+    load_pretrained,
+    open_trajectory,
+    sample_canonical,
+    save,
+)
 from dlintegrate.cli import main
+from dlintegrate.metrics import (
+    energy_drift,
+    one_step_error,
+    reference_integrator,
+    spin_correlation,
+    threshold_time,
+)
+from dlintegrate.persistence import fingerprint
+from dlintegrate.state_files import read_states, write_states
+
+SYSTEM = HeisenbergLattice(shape=(4, 4, 4))
+FIT = """
+seed = 3
+projection = ["energy"]
+[system]
+class = "HeisenbergLattice"
+shape = [4, 4, 4]
+[base]
+class = "SuzukiTrotter2"
+dt = 0.1
+[reference]
+class = "BlanesMoan4"
+dt = 0.05
+[corrector]
+class = "ElementaryDifferentialResidue"
+order = 3
+[samples]
+file = "samples.nc"
+"""
+CLASSICAL = """
+[system]
+class = "HeisenbergLattice"
+shape = [4, 4, 4]
+[integrator]
+class = "BlanesMoan4"
+dt = 0.1
+"""
+
+
+def run(*arguments):
+    """Exit code of a command."""
+    return main([str(argument) for argument in arguments])
+
+
+def particles(states):
+    """Two particles in a box of side 10."""
+    dims = ("sample", "variable", "particle", "component")
+    coords = {"box_length": ("sample", [10.0, 10.0])}
+    return xr.DataArray(states, dims=dims, coords=coords, name="phase_space")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A working folder with samples and TOML files."""
+    monkeypatch.chdir(tmp_path)
+    write_states(sample_canonical(SYSTEM, [0.4, 1.44], 2, random_state=0), "samples.nc")
+    (tmp_path / "fit.toml").write_text(FIT)
+    (tmp_path / "classical.toml").write_text(CLASSICAL)
+    return tmp_path
 
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
     """The quick demo, run once; returns its folder and what it printed."""
-    import contextlib
-    import io
-
     folder = tmp_path_factory.mktemp("demo") / "results"
     with (
         contextlib.redirect_stdout(io.StringIO()) as out,
@@ -71,7 +151,369 @@ def test_wrong_arguments_exit_with_2(arguments, capsys):
     assert "usage" in capsys.readouterr().err
 
 
-def test_an_error_is_one_line(tmp_path, capsys):
-    (tmp_path / "file").write_text("")
-    assert main(["demo", "--quick", "--output", str(tmp_path / "file")]) == 1
-    assert capsys.readouterr().err.startswith("dlintegrate: error: ")
+class TestSample:
+    def test_the_file_holds_what_the_library_draws(self, folder):
+        words = "heisenberg --shape 4 4 4 --temperature 0.4 1.44 -n 2 --seed 7 -o drawn.nc"
+        assert run("sample", *words.split()) == 0
+        expected = sample_canonical(SYSTEM, [0.4, 1.44], 2, random_state=7)
+        with xr.open_dataarray("drawn.nc") as plain:
+            assert plain.dims == expected.dims and plain.name == "spin"
+        drawn = read_states("drawn.nc")
+        assert (drawn.values == expected.values).all()
+        assert (drawn.temperature.values == expected.temperature.values).all()
+        assert json.loads(drawn.attrs["parameters"]) == json.loads(expected.attrs["parameters"])
+
+    def test_a_toml_file_names_any_sampling_function_and_options_replace_its_values(self, folder):
+        (folder / "draw.toml").write_text(
+            '[system]\nclass = "TriangularSDModel"\nshape = [24, 24]\n'
+            '[samples]\nfunction = "skyrmion_lattice"\nn_samples = 5\n'
+        )
+        words = "draw.toml --shape 12 12 -n 2 --set samples.offset=0.1 -o drawn.nc"
+        assert run("sample", *words.split()) == 0
+        assert read_states("drawn.nc").shape == (2, 12, 12, 3)
+
+    def test_particles_keep_their_boxes(self, folder):
+        words = "lennard-jones --n-particles 8 --density 0.2 --temperature 1 -n 2"
+        assert run("sample", *words.split(), "--set", "samples.n_sweeps=5", "-o", "p.nc") == 0
+        particles = read_states("p.nc")
+        assert np.allclose(particles.box_length, np.sqrt(8 / 0.2))
+        assert particles["variable"].values.tolist() == ["position", "momentum"]
+
+    @pytest.mark.slow
+    def test_relaxation_is_drawn_into_a_file_that_fit_learns_fields_from(self, folder):
+        (folder / "field.toml").write_text(
+            '[system]\nclass = "TriangularSDModel"\nshape = [12, 12]\n'
+            '[samples]\nfunction = "sample_relaxation"\nn_frames = 2\nn_trajectories = 1\n'
+            "save_every = 1\n"
+            '[system.solver]\nclass = "ExactDiagonalization"\n'
+            '[base]\nclass = "SemiImplicitB"\ndt = 1.0\ndamping = 0.05\n'
+            '[corrector]\nclass = "TorqueCNN"\nwidths = [4]\nkernel_size = 3\n'
+            '[corrector.training]\nclass = "FieldTraining"\nepochs = 1\n'
+        )
+        assert run("sample", "field.toml", "-o", "relax.nc") == 0
+        words = '--set samples={file="relax.nc"} -o field.safetensors'
+        assert run("fit", "field.toml", *words.split()) == 0
+        assert load("field.safetensors").corrector_.target == "field"
+        assert run("simulate", "field.safetensors", "relax.nc", "--t-max", 1, "-o", "r.nc") == 0
+
+    def test_a_file_is_replaced_only_on_request_and_resume_knows_what_it_holds(
+        self, folder, capsys
+    ):
+        words = "heisenberg --shape 4 4 --temperature 2 -n 1 -o samples.nc".split()
+        assert run("sample", *words) == 2
+        assert "--overwrite replaces it" in capsys.readouterr().err
+        assert run("sample", *words, "--resume") == 2
+        assert "holds other samples" in capsys.readouterr().err
+        assert run("sample", *words, "--overwrite") == 0
+        assert read_states("samples.nc").shape == (1, 4, 4, 3)
+        assert run("sample", *words, "--resume") == 0
+        assert "nothing left to do" in capsys.readouterr().out
+
+
+class TestFit:
+    def test_the_file_is_what_the_library_would_fit(self, folder):
+        assert run("fit", "fit.toml", "-o", "c.safetensors", "--jobs", 2) == 0
+        expected = CorrectedIntegrator(
+            SuzukiTrotter2(SYSTEM, 0.1), ElementaryDifferentialResidue(order=3),
+            BlanesMoan4(SYSTEM, 0.05), projection=("energy",), random_state=3,
+        ).fit(read_states("samples.nc"))  # fmt: skip
+        assert fingerprint(load("c.safetensors")) == fingerprint(expected)
+
+    def test_samples_can_be_drawn_on_the_way(self, folder):
+        words = "--set samples={temperature=[1.0],n_samples=4} --seed 5 -o c.safetensors"
+        assert run("fit", "fit.toml", *words.split()) == 0
+        samples = sample_canonical(SYSTEM, 1.0, 4, random_state=5)
+        fitted = load("c.safetensors")
+        assert (fitted.step(samples) == load("c.safetensors").fit(samples).step(samples)).all()
+
+    def test_resume_of_a_finished_fit_does_nothing_but_for_other_parameters(self, folder, capsys):
+        assert run("fit", "fit.toml", "-o", "c.safetensors") == 0
+        before = os.stat("c.safetensors").st_mtime_ns
+        assert run("fit", "fit.toml", "-o", "c.safetensors", "--resume", "--jobs", 2) == 0
+        assert os.stat("c.safetensors").st_mtime_ns == before
+        other = ["--set", "corrector.order=4"]
+        assert run("fit", "fit.toml", "-o", "c.safetensors", "--resume", *other) == 2
+        assert "other parameters" in capsys.readouterr().err
+
+    def test_an_interrupted_training_continues_bit_for_bit(self, folder, monkeypatch, capsys):
+        from dlintegrate.correctors import training
+
+        network = [
+            "--set", "projection=norm", "--set",
+            'corrector={class="UNetResidue",width=4,depth=1,epochs=3}',
+        ]  # fmt: skip
+        assert run("fit", "fit.toml", "-o", "whole.safetensors", *network) == 0
+        with monkeypatch.context() as patch:
+            store = training._Run.store
+            stored = []
+
+            def store_twice(self, *arguments):
+                store(self, *arguments)
+                stored.append(self.epoch)
+                if len(stored) == 2:
+                    raise KeyboardInterrupt
+
+            patch.setattr(training._Run, "store", store_twice)
+            assert run("fit", "fit.toml", "-o", "parts.safetensors", *network) == 130
+        assert "interrupted" in capsys.readouterr().err
+        assert not os.path.exists("parts.safetensors")
+        assert os.path.exists("parts.safetensors.checkpoint")
+        assert run("fit", "fit.toml", "-o", "parts.safetensors", "--resume", *network) == 0
+        assert not os.path.exists("parts.safetensors.checkpoint")
+        samples = read_states("samples.nc")
+        whole, parts = load("whole.safetensors"), load("parts.safetensors")
+        assert (whole.step(samples) == parts.step(samples)).all()
+        assert whole.corrector_.get_params() == parts.corrector_.get_params()
+        assert parts.corrector.checkpoint is None
+
+
+class TestSimulate:
+    def test_a_classical_integrator_does_what_it_does_in_python(self, folder):
+        words = "--t-max 2 --save-every 5 -o run.nc"
+        assert run("simulate", "classical.toml", "samples.nc", *words.split()) == 0
+        expected = BlanesMoan4(SYSTEM, 0.1).simulate(read_states("samples.nc"), 2.0, save_every=5)
+        with open_trajectory("run.nc") as written:
+            xr.testing.assert_identical(written.load(), expected)
+
+    def test_resume_continues_bit_for_bit(self, folder):
+        simulate = ["simulate", "classical.toml", "samples.nc", "--save-every", 2]
+        assert run(*simulate, "-o", "whole.nc", "--t-max", 4) == 0
+        assert run(*simulate, "-o", "parts.nc", "--t-max", 1, "--resume") == 0, "nothing yet"
+        assert run(*simulate, "-o", "parts.nc", "--t-max", 4, "--resume") == 0
+        assert (folder / "parts.nc").read_bytes() == (folder / "whole.nc").read_bytes()
+
+    @pytest.mark.parametrize("change, told", [
+        (["--set-initial"], "did not start from"), (["--save-every", 3], "--save-every 3"),
+        (["--model"], "written by another integrator"),
+    ])  # fmt: skip
+    def test_resume_refuses_another_run(self, folder, capsys, change, told):
+        assert run("simulate", "classical.toml", "samples.nc", "-o", "run.nc", "--t-max", 1) == 0
+        before = (folder / "run.nc").read_bytes()
+        model, initial = "classical.toml", "samples.nc"
+        if change == ["--set-initial"]:
+            write_states(read_states("samples.nc")[::-1], "other.nc")
+            initial, change = "other.nc", []
+        elif change == ["--model"]:
+            (folder / "other.toml").write_text(CLASSICAL.replace("0.1", "0.05"))
+            model, change = "other.toml", []
+        simulate = ["simulate", model, initial, "-o", "run.nc", "--t-max", 2, "--resume", *change]
+        assert run(*simulate) == 2
+        assert told in capsys.readouterr().err
+        assert (folder / "run.nc").read_bytes() == before
+
+    def test_a_pretrained_integrator_starts_where_another_run_ended(self, folder):
+        assert run("simulate", "classical.toml", "samples.nc", "-o", "a.nc", "--t-max", 1) == 0
+        name = "park-unet-L4"
+        assert run("simulate", name, "a.nc", "-o", "b.nc", "--t-max", 0.2) == 0
+        with open_trajectory("a.nc") as first, open_trajectory("b.nc") as second:
+            start = first.spin.isel(time=-1)
+            assert (second.spin.isel(time=0).values == start.values).all()
+            expected = load_pretrained(name).step(start.drop_vars("time"), 2)
+            assert (second.spin.isel(time=-1).values == expected.values).all()
+            assert (second.temperature == first.temperature).all()
+
+    def test_it_fails_if_every_sample_fails_and_only_then(self, folder, capsys):
+        save(VelocityVerlet(LennardJones2D(2, density=0.02), 0.1), "verlet.safetensors")
+        states = np.zeros((2, 2, 2, 2))
+        states[:, 0, 1] = 0.5  # far too near: a step of 0.1 throws them out of all bounds
+        write_states(particles(states), "wild.nc")
+        simulate = ["simulate", "verlet.safetensors", "--t-max", 2]
+        assert run(*simulate, "wild.nc", "-o", "lost.nc") == 1
+        out, err = capsys.readouterr()
+        assert "2 failed" in out and "use a smaller dt" in err
+        assert err.startswith("dlintegrate: warning: ") and ".py" not in err
+        states[1, 0, 1] = 2.0
+        write_states(particles(states), "half.nc")
+        assert run(*simulate, "half.nc", "-o", "half-run.nc") == 0
+        with pytest.warns(UserWarning, match="1 failed samples are left out"):
+            assert len(read_states("half-run.nc")) == 1
+
+
+class TestEvaluate:
+    def test_the_numbers_are_those_of_the_metrics(self, folder, capsys):
+        assert run("fit", "fit.toml", "-o", "c.safetensors") == 0
+        words = "--against classical.toml --t-max 2 --save-time 0.5 -o report.json"
+        capsys.readouterr()
+        assert run("evaluate", "c.safetensors", "samples.nc", *words.split()) == 0
+        table = capsys.readouterr().out
+        assert table.count("c.safetensors") == 2 and table.count("classical.toml") == 2
+        report = json.loads((folder / "report.json").read_text())["reports"]
+        samples, corrected = read_states("samples.nc"), load("c.safetensors")
+        cold = samples[:2]
+        trajectory = corrected.simulate(cold, 2.0, save_every=5)
+        reference = reference_integrator(SYSTEM, 0.1)
+        exact = reference.simulate(cold, 2.0, save_every=round(0.5 / reference.dt))
+        row = report["c.safetensors"][0]
+        assert row["temperature"] == 0.4 and row["n_samples"] == 2 and row["n_failed"] == 0
+        assert row["one_step_error"] == one_step_error(corrected, cold)
+        assert row["energy_drift"] == energy_drift(trajectory).mean_absolute[-1]
+        threshold = threshold_time(spin_correlation(trajectory, exact))
+        assert row["threshold_time"] == threshold.time and not row["threshold_reached"]
+        assert row["threshold_time_error"] is None, "JSON knows no NaN"
+        assert report["classical.toml"][0]["one_step_error"] < row["one_step_error"]
+        capsys.readouterr()
+        words = "--reference classical.toml --json --progress"
+        assert run("evaluate", "c.safetensors", "samples.nc", *words.split()) == 0
+        out, err = capsys.readouterr()
+        (other,) = json.loads(out)["reports"].values()
+        assert other[0]["one_step_error"] == one_step_error(
+            corrected, cold, BlanesMoan4(SYSTEM, 0.1)
+        )
+        assert "evaluating: 100%" in err
+
+    def test_a_trajectory_is_compared_with_another_one(self, folder, capsys):
+        (folder / "coarse.toml").write_text(
+            CLASSICAL.replace("BlanesMoan4", "SuzukiTrotter2").replace("0.1", "0.5")
+        )
+        words = ["--t-max", 10]
+        assert run("simulate", "classical.toml", "samples.nc", *words, "--save-every", 5,
+                   "-o", "fine.nc") == 0  # fmt: skip
+        assert run("simulate", "coarse.toml", "samples.nc", *words, "-o", "coarse.nc") == 0
+        capsys.readouterr()
+        assert run("evaluate", "coarse.nc", "--reference", "fine.nc", "--json") == 0
+        cold, warm = json.loads(capsys.readouterr().out)["reports"]["coarse.nc"]
+        assert cold["temperature"] == 0.4 and warm["threshold_reached"]
+        assert 0 < warm["threshold_time"] < 10 and warm["energy_drift"] < 1e-12
+        assert run("evaluate", "coarse.nc") == 0
+        assert "t_thres" not in capsys.readouterr().out
+
+    def test_particles_have_a_distance_in_phase_space(self, folder, capsys):
+        words = "lennard-jones --n-particles 8 --density 0.2 --temperature 1 -n 2 -o p.nc"
+        assert run("sample", *words.split(), "--set", "samples.n_sweeps=20") == 0
+        (folder / "verlet.toml").write_text(
+            '[system]\nclass = "LennardJones2D"\nn_particles = 8\ndensity = 0.2\n'
+            '[integrator]\nclass = "VelocityVerlet"\ndt = 0.01\n'
+        )
+        capsys.readouterr()
+        assert run("evaluate", "verlet.toml", "p.nc", "--t-max", 0.5, "--json") == 0
+        (row,) = json.loads(capsys.readouterr().out)["reports"]["verlet.toml"]
+        assert 0 < row["phase_space_distance"] < 1e-2 and row["momentum_drift"] < 1e-12
+
+
+class TestAbout:
+    def test_pretrained_lists_and_shows_cards(self, capsys):
+        assert run("pretrained") == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert [line.split()[0] for line in lines] == list_pretrained()
+        assert run("pretrained", "park-unet-L4") == 0
+        assert "provenance:\n  command: " in capsys.readouterr().out
+        assert run("pretrained", "--json") == 0
+        assert set(json.loads(capsys.readouterr().out)) == set(list_pretrained())
+
+    def test_info_has_what_a_report_needs(self, capsys):
+        assert run("info", "--json") == 0
+        report = json.loads(capsys.readouterr().out)
+        assert {"dlintegrate", "python", "platform", "cores", "torch_devices"} <= set(report)
+        assert report["packages"]["numpy"] == np.__version__
+        assert report["pretrained"] == list_pretrained()
+        assert "pytest" not in report["packages"]
+        assert run("info") == 0
+        assert f"  numpy: {np.__version__}" in capsys.readouterr().out
+
+    @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+    def test_completion_knows_every_command(self, shell, capsys):
+        pytest.importorskip("shtab")
+        assert run("completion", shell) == 0
+        script = capsys.readouterr().out
+        assert all(word in script for word in ("simulate", "pretrained", "--save-every", "fish"))
+
+    def test_completion_without_its_library_says_what_to_install(self, capsys, monkeypatch):
+        monkeypatch.setitem(sys.modules, "shtab", None)
+        assert run("completion", "bash") == 2
+        assert 'pip install "dlintegrate[completion]"' in capsys.readouterr().err
+
+
+class TestErrors:
+    @pytest.mark.parametrize("command, told", [
+        ("sample heisenbrg -o x.nc", "did you mean 'heisenberg'"),
+        ("sample heisenberg --shape 4 -o x.nc", "needs temperature"),
+        ("sample heisenberg --shape 4 --density 1 -o x.nc", "has no key 'density'"),
+        ("sample sd-model -o x.nc", "skyrmion_lattice"),
+        ("sample absent.toml -o x.nc", "absent.toml: no such file"),
+        ("sample heisenberg --temperature 1 -n 1 -o no/x.nc", "there is no folder no"),
+        ("fit fit.toml -o x --set base.dtt=1", "has no key 'dtt'; did you mean 'dt'"),
+        ("fit fit.toml -o x --set base.class=SuzukiTroter2", "did you mean 'SuzukiTrotter2'"),
+        ("fit fit.toml -o x --set base.class=HeisenbergLattice", "is not what belongs there"),
+        ("fit fit.toml -o x --set projectoin=1", "did you mean 'projection'"),
+        ("fit fit.toml -o x --set samples=1", "expected a table"),
+        ("fit fit.toml -o x --set samples.file=none.nc", "none.nc: no such file"),
+        ("fit fit.toml -o x --set base.dt=0.13", "does not divide base.dt=0.13"),
+        ("fit fit.toml -o x --set base", "expected KEY=VALUE"),
+        ("fit classical.toml -o x", "[base] and [corrector]"),
+        ("simulate fit.toml samples.nc -o x --t-max 1", "it describes a fit"),
+        ("simulate park-unt-L4 samples.nc -o x --t-max 1", "did you mean 'park-unet-L4'"),
+        ("simulate samples.nc samples.nc -o x --t-max 1", "not a complete dlintegrate file"),
+        ("simulate classical.toml fit.toml -o x --t-max 1", "not a readable netCDF file"),
+        ("simulate lennard-jones-graph samples.nc -o x --t-max 1", "has dimensions"),
+        ("simulate classical.toml samples.nc -o x --t-max=-1", "t_max=-1.0"),
+        ("evaluate samples.nc", "give a trajectory, or SAMPLES.nc"),
+        ("evaluate classical.toml samples.nc --t-max 1 --save-time 0.16", "use for instance 0.2"),
+        ("pretrained nothing", "name='nothing'"),
+    ])  # fmt: skip
+    def test_bad_input_is_told_in_one_line_and_exits_with_2(self, folder, capsys, command, told):
+        assert run(*command.split()) == 2
+        err = capsys.readouterr().err
+        assert err.startswith("dlintegrate: error: ") and err.count("\n") == 1
+        assert told in err and "Traceback" not in err
+        assert not os.path.exists("x") and not os.path.exists("x.nc")
+
+    def test_what_fails_on_the_way_exits_with_1(self, folder, capsys, monkeypatch):
+        from dlintegrate import state_files
+
+        def full(*_):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(state_files, "write_states", full)
+        words = "heisenberg --shape 4 --temperature 1 -n 1 -o x.nc"
+        assert run("sample", *words.split()) == 1
+        assert "No space left" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("bug", [RuntimeError("spin\nlost"), TypeError("spin lost")])
+    def test_a_bug_says_how_to_report_it_and_debug_shows_where(self, bug, capsys, monkeypatch):
+        from dlintegrate import environment
+
+        # an operand that cannot be: Python raises, not a check
+        monkeypatch.setattr(environment, "describe_environment", lambda: _provoke(bug))
+        assert run("info") == 1
+        err = capsys.readouterr().err
+        assert err.count("\n") == 1 and type(bug).__name__ in err and "`dlintegrate info`" in err
+        for debugging in (["--debug", "info"], ["info", "--debug"]):
+            assert run(*debugging) == 1
+            assert "Traceback" in capsys.readouterr().err
+
+    def test_a_folder_that_is_a_file_is_bad_input(self, tmp_path, capsys):
+        (tmp_path / "file").write_text("")
+        assert run("demo", "--quick", "--output", tmp_path / "file") == 2
+        assert capsys.readouterr().err.startswith("dlintegrate: error: ")
+
+
+def _provoke(bug):
+    if isinstance(bug, TypeError):
+        return 1 + "spin"
+    raise bug
+
+
+def test_ctrl_c_leaves_a_readable_file_that_resume_continues_bit_for_bit(folder):
+    simulate = ["simulate", "classical.toml", "samples.nc", "-o", "run.nc"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dlintegrate", *simulate, "--t-max", "1e7"],
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not os.path.exists("run.nc"):
+        time.sleep(0.05)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert err.startswith("dlintegrate: interrupted: stopped at t = ") and err.count("\n") == 1
+    assert "run.nc is readable, --resume continues it" in err
+    with open_trajectory("run.nc") as partial:
+        n_frames = partial.sizes["time"]
+        assert n_frames > 1 and np.isfinite(partial.spin.values[-1]).all()
+    t_max = 0.1 * (n_frames + 20)
+    assert run(*simulate, "--resume", "--t-max", t_max) == 0
+    whole = BlanesMoan4(SYSTEM, 0.1).simulate(read_states("samples.nc"), t_max)
+    with open_trajectory("run.nc") as continued:
+        assert (continued.spin.values == whole.spin.values).all()
+        assert (continued.time.values == whole.time.values).all()

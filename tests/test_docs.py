@@ -1,11 +1,14 @@
 """What the README and the guide promise: their commands have the agreed form, their code runs."""
 
 import re
+import shlex
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from dlintegrate.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text() if (ROOT / "README.md").exists() else ""
@@ -54,11 +57,39 @@ def test_the_readme_examples_run_and_their_corrections_pay(capsys):
 
 
 @pytest.mark.parametrize("page", GUIDE, ids=lambda page: page.stem)
-def test_the_code_of_a_guide_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch):
+def test_the_code_of_a_guide_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch, capsys):
+    """Python blocks run, TOML blocks are written to the file they name, commands run."""
     monkeypatch.chdir(tmp_path)
     namespace = {}
-    for number, block in enumerate(code_blocks(page.read_text()), start=1):
-        exec(compile(block, f"{page.name}, block {number}", "exec"), namespace)
+    blocks = re.findall(
+        r"^```(python|toml|console)\n(.*?)^```$", page.read_text(), flags=re.MULTILINE | re.DOTALL
+    )
+    for number, (language, block) in enumerate(blocks, start=1):
+        if language == "python":
+            try:
+                exec(compile(block, f"{page.name}, block {number}", "exec"), namespace)
+            except ImportError as error:
+                if 'pip install "dlintegrate[' not in str(error):
+                    raise
+                pytest.skip(f"block {number} and what follows: {error}")
+        elif language == "toml":
+            name = re.match(r"# (\S+\.toml)\n", block)
+            assert name, f"{page.name}, block {number}: begin it with the name of the file"
+            Path(name.group(1)).write_text(block)
+        else:
+            run_console(block, capsys)
+
+
+def run_console(block, capsys):
+    """Run the lines after ``$``, which are dlintegrate's; lines below have to be its output."""
+    for command in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+        line, *expected = command.splitlines()
+        program, *arguments = shlex.split(line)
+        assert program == "dlintegrate", line
+        capsys.readouterr()
+        assert main(arguments) == 0, f"{line}: {capsys.readouterr().err}"
+        printed = capsys.readouterr().out.splitlines()
+        assert printed[: len(expected)] == expected, line
 
 
 @pytest.mark.parametrize("module", ["dlintegrate", "dlintegrate.metrics", "dlintegrate.sampling"])

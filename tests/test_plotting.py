@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from dlintegrate import HeisenbergLattice, LennardJones2D, SuzukiTrotter2, metrics, plotting
+from dlintegrate import (
+    ElementaryDifferentialResidue,
+    HeisenbergLattice,
+    LennardJones2D,
+    SuzukiTrotter2,
+    metrics,
+    plotting,
+)
 from dlintegrate.integrators import VelocityVerlet
 
 SYSTEM = HeisenbergLattice((4, 4))
@@ -105,6 +112,19 @@ def test_history_draws_losses_and_refuses_what_is_not_there():
         plotting.plot_history(history, names=["accuracy"])
     with pytest.raises(ValueError, match="the history has"):
         plotting.plot_history({})
+
+
+def test_history_is_taken_from_a_fitted_estimator():
+    corrector = ElementaryDifferentialResidue()
+    with pytest.raises(ValueError, match="ElementaryDifferentialResidue has no history_; fit it"):
+        plotting.plot_history(corrector)
+    corrector.history_ = {"loss": [3.0, 2.0]}
+    np.testing.assert_array_equal(plotting.plot_history(corrector).lines[0].get_ydata(), [3, 2])
+
+
+def test_energy_cannot_be_drawn_from_states_alone(trajectories):
+    with pytest.raises(ValueError, match="no variable 'energy'"):
+        plotting.plot_energy(trajectories[0.2].spin)
 
 
 def test_comparison_has_a_column_per_temperature_and_its_own_means(trajectories, tmp_path):

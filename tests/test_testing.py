@@ -2,13 +2,21 @@
 
 import numpy as np
 import pytest
+from atomic_clusters import SpringCluster
 
-from dlintegrate import HeisenbergLattice, LennardJones2D, SuzukiTrotter2, VelocityVerlet
+from dlintegrate import (
+    HeisenbergLattice,
+    LennardJones2D,
+    SpinLatticeSplitting,
+    SuzukiTrotter2,
+    VelocityVerlet,
+)
 from dlintegrate.integrators import Integrator
 from dlintegrate.testing import GUARANTEES, check_integrator
 
 SYSTEM = HeisenbergLattice(shape=(4, 4))
 PARTICLES = LennardJones2D(5, 0.3)
+ATOMS = SpringCluster(3, J=0.3)
 
 
 class Liar(Integrator):
@@ -31,7 +39,8 @@ class Liar(Integrator):
 
 
 def honest(system, dt):
-    return (VelocityVerlet if isinstance(system, LennardJones2D) else SuzukiTrotter2)(system, dt)
+    methods = {LennardJones2D: VelocityVerlet, SpringCluster: SpinLatticeSplitting}
+    return methods.get(type(system), SuzukiTrotter2)(system, dt)
 
 
 def normalized(spins):
@@ -121,8 +130,49 @@ PARTICLE_LIES = {
 }
 
 
+def of_spins(defect):
+    """A defect of the spins of atoms; positions and momenta are honest."""
+
+    def spoil(states, system):
+        states = states.copy()
+        states[:, 2] = defect(states[:, 2], system)
+        return states
+
+    return spoil
+
+
+def of_momenta(change):
+    def spoil(states, system):
+        states = states.copy()
+        states[:, 1] += 1e-6 * change(states)
+        return states
+
+    return spoil
+
+
+ATOM_LIES = {
+    "norm": of_spins(stretch),
+    "energy": None,  # kept to the order of the method only
+    "magnetization": of_spins(turn_about_z),
+    "momentum": of_momenta(lambda s: 1.0),
+    "time_reversible": of_spins(turn_about_z),
+    "spin_rotation_equivariant": of_spins(turn_about_z),
+    "translation_equivariant": of_momenta(lambda s: s[:, 0]),
+    "permutation_equivariant": of_momenta(lambda s: np.arange(3.0)[:, None]),
+    "galilean_equivariant": of_momenta(lambda s: -s[:, 1]),
+    "symplectic": None,  # sweeps over bonds are not, between atoms that move
+    "volume_preserving": of_momenta(lambda s: -10 * s[:, 1]),
+}
+
+
+@pytest.mark.parametrize("name", sorted(ATOM_LIES))
+def test_a_false_guarantee_about_atoms_is_found(name):
+    with pytest.raises(AssertionError):
+        check_integrator(Liar(ATOMS, 2.0, ATOM_LIES[name], declares=(name,)), max_examples=4)
+
+
 def test_there_is_a_lie_for_every_guarantee():
-    assert set(LIES) | set(PARTICLE_LIES) == set(GUARANTEES)
+    assert set(LIES) | set(PARTICLE_LIES) | set(ATOM_LIES) == set(GUARANTEES)
 
 
 @pytest.mark.parametrize("name", sorted(PARTICLE_LIES))

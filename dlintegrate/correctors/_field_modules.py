@@ -150,7 +150,7 @@ class HexagonalConv(nn.Module):
                 spread = (spread[:, None] * pair[:, None]).flatten(0, 1)
             parts.append(spread)
         kernel = torch.cat(parts)
-        n_out, n_in, width = *kernel.shape[:2], 2 * self.reach + 1
+        (n_out, n_in), width = kernel.shape[:2], 2 * self.reach + 1
         square = kernel.new_zeros(n_out, n_in, width * width)
         square = square.index_copy(2, self.places, kernel).view(n_out, n_in, width, width)
         if n_in > 1:

@@ -3,10 +3,11 @@
 from abc import ABC, abstractmethod
 
 import numpy as np
-from sklearn.base import BaseEstimator
+
+from .._documentation import Estimator
 
 
-class Corrector(BaseEstimator, ABC):
+class Corrector(Estimator, ABC):
     """What is learned about a large step.
 
     A corrector sees a base integrator, states ``X`` and the states ``Y`` one base

@@ -10,7 +10,7 @@ from .base import ResidueCorrector
 _LEAST_COSINE = 0.5
 
 
-class EquivariantResidue(FittedModule, ResidueCorrector):
+class EquivariantResidue(FittedModule, ResidueCorrector):  # type: ignore[override]
     """Residue of a large step in the *exact* field, from the spins before and after it.
 
     Where :class:`EquivariantTorque` replaces an expensive field, this keeps it and makes the

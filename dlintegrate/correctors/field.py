@@ -9,7 +9,7 @@ from ._fitted_module import FittedModule
 from .base import Corrector
 
 
-class FieldCorrector(FittedModule, Corrector):
+class FieldCorrector(FittedModule, Corrector):  # type: ignore[override]
     """A learned field on the spins, instead of the exact one of the system.
 
     Only the part of a field perpendicular to its spin moves the spin, so only that is

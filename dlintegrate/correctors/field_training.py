@@ -4,10 +4,11 @@ import numbers
 from functools import lru_cache
 
 import numpy as np
-from sklearn.base import BaseEstimator
+
+from .._documentation import Estimator
 
 
-class FieldTraining(BaseEstimator):
+class FieldTraining(Estimator):
     """Training of a learned field.
 
     Parameters

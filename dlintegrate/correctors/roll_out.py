@@ -4,10 +4,11 @@ import numbers
 from itertools import pairwise
 
 import numpy as np
-from sklearn.base import BaseEstimator
+
+from .._documentation import Estimator
 
 
-class RollOut(BaseEstimator):
+class RollOut(Estimator):
     """Training of a force corrector by roll-out (Park 2022, Eq. 5.15).
 
     The loss of a sample after χ large steps is

@@ -20,7 +20,8 @@ def train(
     module, tensors, loss_fn, *, learning_rate=1e-3, batch_size=64, epochs=100,
     validation_fraction=0.1, patience=None, scheduler="cosine", max_gradient_norm=None,
     bf16=False, augment=None, checkpoint=None, resume=True, max_seconds=None,
-    random_state=None, device="cpu", progress=False, identity=None,
+    random_state=None, device="cpu", progress=False, identity=None, validation=None,
+    scheduled=False,
 ):  # fmt: skip
     """Minimise a loss over samples with Adam; the module ends with its best weights.
 
@@ -68,6 +69,13 @@ def train(
         Show a progress bar over epochs.
     identity : dict, optional
         What else makes a run another one: a checkpoint with a different value is refused.
+    validation : dict of str to torch.Tensor, optional
+        Samples that choose the best weights, instead of a share of ``tensors``; their
+        tensors may be of other lengths beyond axis 0.
+    scheduled : bool, default False
+        The loss changes with the learning rate: ``loss_fn(module, batch, share)`` with the
+        present rate over the largest, 0 in validation. Training losses are then not
+        comparable, so without validation the last weights are kept.
 
     Returns
     -------
@@ -88,7 +96,10 @@ def train(
         learning_rate=float(learning_rate), batch_size=batch_size, epochs=epochs,
         validation_fraction=float(validation_fraction), patience=patience, scheduler=scheduler,
         max_gradient_norm=max_gradient_norm, bf16=bool(bf16), max_seconds=max_seconds,
+        scheduled=bool(scheduled),
     )  # fmt: skip
+    if validation is not None:
+        options.validation_fraction = 0.0
     n_samples = _count(tensors)
     options.check(n_samples)
     device = resolve_device(device)
@@ -106,7 +117,7 @@ def train(
         }  # fmt: skip
         if checkpoint is not None and resume and os.path.exists(checkpoint):
             run.restore(checkpoint, identity, module, optimizer)
-        loop = _Loop(module, tensors, loss_fn, augment, optimizer, options, run, device)
+        loop = _Loop(module, tensors, validation, loss_fn, augment, optimizer, options, run, device)
         loop.fit(
             progress, lambda: checkpoint and run.store(checkpoint, identity, module, optimizer)
         )
@@ -133,6 +144,7 @@ class _Options:
     max_gradient_norm: float | None
     bf16: bool
     max_seconds: float | None
+    scheduled: bool = False
 
     def check(self, n_samples):
         """Raise ValueError for what cannot work."""
@@ -259,7 +271,9 @@ class _Run:
 class _Loop:
     """Epochs over data that lie on the device."""
 
-    def __init__(self, module, tensors, loss_fn, augment, optimizer, options, run, device):
+    def __init__(
+        self, module, tensors, validation, loss_fn, augment, optimizer, options, run, device
+    ):
         import torch
 
         self.module, self.loss_fn, self.augment = module, loss_fn, augment
@@ -268,8 +282,10 @@ class _Loop:
         order = torch.randperm(n_samples, generator=torch.Generator().manual_seed(run.seed))
         n_validation = options.n_validation(n_samples)
         self.training = {k: v[order[n_validation:]].to(device) for k, v in tensors.items()}
-        self.validation = {k: v[order[:n_validation]].to(device) for k, v in tensors.items()}
-        self.n_training, self.n_validation = n_samples - n_validation, n_validation
+        if validation is None:
+            validation = {k: v[order[:n_validation]] for k, v in tensors.items()}
+        self.validation = {k: v.to(device) for k, v in validation.items()}
+        self.n_training, self.n_validation = n_samples - n_validation, _count(validation)
         self.n_steps = math.ceil(self.n_training / options.batch_size)
 
     def fit(self, progress, store):
@@ -314,7 +330,7 @@ class _Loop:
                 batch = self.augment(batch, run.generator)
             self.optimizer.zero_grad(set_to_none=True)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=options.bf16):
-                loss = self.loss_fn(self.module, batch)
+                loss = self.loss(batch, run.rate)
             loss.backward()
             if options.max_gradient_norm is not None:
                 torch.nn.utils.clip_grad_norm_(self.module.parameters(), options.max_gradient_norm)
@@ -330,6 +346,11 @@ class _Loop:
                 f"learning_rate={options.learning_rate} or set max_gradient_norm"
             )
         return loss
+
+    def loss(self, batch, share):
+        """Mean loss of a batch; ``share`` is the rate over its largest value."""
+        extra = (share,) if self.options.scheduled else ()
+        return self.loss_fn(self.module, batch, *extra)
 
     def set_rate(self, step):
         """Learning rate of the step, from the share of the schedule that is done."""
@@ -355,7 +376,7 @@ class _Loop:
                 4 * self.options.batch_size
             ):
                 batch = {k: v[index] for k, v in self.validation.items()}
-                total += float(self.loss_fn(self.module, batch)) * len(index)
+                total += float(self.loss(batch, 0.0)) * len(index)
         self.run.seconds += time.perf_counter() - started
         return total / self.n_validation
 
@@ -368,10 +389,18 @@ class _Loop:
             run.history, (loss, validation_loss, rate, run.seconds), strict=True
         ):
             run.history[name].append(value)
-        if validation_loss < run.best_loss:
+        if options.scheduled and not self.n_validation:
+            run.best_loss = validation_loss
+            self.keep_best()
+        elif validation_loss < run.best_loss:
             run.best_loss, run.stale, run.waiting = validation_loss, 0, 0
             self.keep_best()
-            return
+        else:
+            self.wait()
+
+    def wait(self):
+        """Count an epoch without improvement."""
+        run, options = self.run, self.options
         run.stale, run.waiting = run.stale + 1, run.waiting + 1
         if options.scheduler == "plateau" and run.waiting >= _PLATEAU_EPOCHS:
             run.rate, run.waiting = run.rate * _PLATEAU_FACTOR, 0

@@ -14,6 +14,7 @@ from .field_step import LearnedField
 from .llg import DampedMidpoint, LandauLifshitzGilbert, RungeKutta4, SemiImplicitB
 from .midpoint import ImplicitMidpoint
 from .multiple_time_step import MultipleTimeStep
+from .spin_lattice import SpinLatticeSplitting
 from .step_size import suggest_dt
 from .trajectory_file import open_trajectory
 from .verlet import PEFRL, BlanesMoanRKN4, SubsteppedVerlet, VelocityVerlet
@@ -33,6 +34,7 @@ __all__ = [
     "MultipleTimeStep",
     "RungeKutta4",
     "SemiImplicitB",
+    "SpinLatticeSplitting",
     "SublatticeComposition",
     "SubsteppedVerlet",
     "SuzukiTrotter2",

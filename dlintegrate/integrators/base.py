@@ -5,14 +5,15 @@ import warnings
 from abc import ABC, abstractmethod
 
 import numpy as np
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
 
+from .._documentation import Estimator
 from ..states import name_samples
 from . import simulation
 from .step_size import suggest_dt
 
 
-class Integrator(BaseEstimator, ABC):
+class Integrator(Estimator, ABC):
     """A map from a state to the state one time step later.
 
     Subclasses set ``system`` and ``dt`` in ``__init__`` (which only stores) and
@@ -25,7 +26,8 @@ class Integrator(BaseEstimator, ABC):
         ``"magnetization"``, ``"momentum"``, ``"time_reversible"``,
         ``"symplectic"``, ``"volume_preserving"``, ``"rotation_equivariant"``,
         ``"translation_equivariant"``, ``"even_translation_equivariant"``,
-        ``"permutation_equivariant"``, ``"galilean_equivariant"``.
+        ``"permutation_equivariant"``, ``"galilean_equivariant"``,
+        ``"spin_rotation_equivariant"``.
         Checked by :func:`dlintegrate.testing.check_integrator`.
     batch_tolerance : float
         How far a sample may depend on the others in its batch: not at all, but

@@ -3,15 +3,15 @@
 import numbers
 
 import numpy as np
-from sklearn.base import BaseEstimator
 
+from .._documentation import Estimator
 from .step_size import whole_steps
 
 #: How many steps, in units of the first number of small steps, a step is given in turn.
 _REFINEMENTS = (1, 4, 16, 64, 256)
 
 
-class Fallback(BaseEstimator):
+class Fallback(Estimator):
     """Redo a step with small steps, for the samples whose large step breaks a bound.
 
     A learned step is wrong now and then, mostly in hard collisions. Its result is judged

@@ -1,15 +1,11 @@
 """Landau-Lifshitz-Gilbert dynamics of any system of spins that has a local field."""
 
-import hashlib
 import numbers
 
 import numpy as np
 
-from ..states import perpendicular
 from .base import Integrator
-
-#: Changes below this may be rounding of a field in single precision.
-_SINGLE_PRECISION = 1e-6
+from .spin_steps import midpoint_step, normal_numbers, semi_implicit_step
 
 
 class LandauLifshitzGilbert(Integrator):
@@ -58,17 +54,31 @@ class LandauLifshitzGilbert(Integrator):
         return float(self.damping), float(self.temperature)
 
     def _impulse(self, array):
-        """Half the time integral of the noise over a step, like ``array``."""
+        """Half the time integral of the noise over a step, like ``array``; None without noise."""
         damping, temperature = self._checked()
         if temperature == 0:
-            return 0.0
-        seed = 0 if self.random_state is None else int(self.random_state)
-        kicks = np.empty_like(array)
-        for sample, kick in zip(array, kicks, strict=True):
-            digest = hashlib.blake2b(sample.tobytes(), digest_size=16).digest()
-            key = np.random.SeedSequence([seed, int.from_bytes(digest, "little")])
-            kick[:] = np.random.Generator(np.random.Philox(key)).normal(size=sample.shape)
-        return 0.5 * np.sqrt(2 * damping * temperature * abs(self.checked_dt())) * kicks
+            return None
+        width = 0.5 * np.sqrt(2 * damping * temperature * abs(self.checked_dt()))
+        return width * normal_numbers(array, self.random_state)
+
+    def _stepped(self, step, array, n_steps, **options):
+        """Apply a step of :mod:`spin_steps` to spins on any lattice, ``n_steps`` times."""
+        system, shape = self.system.matching(array), array.shape
+        flat = (len(array), -1, 3)
+
+        def field_of(directions, samples):
+            field = system.field_of(directions.reshape(len(directions), *shape[1:]))
+            return np.ascontiguousarray(field, dtype=np.float64).reshape(directions.shape)
+
+        array = np.array(array)
+        for _ in range(n_steps):
+            noise = self._impulse(array)
+            noise = None if noise is None else noise.reshape(flat)
+            array = step(
+                field_of, array.reshape(flat), self.checked_dt(), damping=self._checked()[0],
+                noise=noise, **options,
+            ).reshape(shape)  # fmt: skip
+        return array
 
 
 class SemiImplicitB(LandauLifshitzGilbert):
@@ -115,24 +125,9 @@ class SemiImplicitB(LandauLifshitzGilbert):
 
     def advance(self, array, n_steps):
         """Predictor and corrector; see :meth:`Integrator.advance`."""
-        system = self.system.matching(array)
-        array = np.array(array)
-        for _ in range(n_steps):
-            noise = self._impulse(array)
-            predicted = _turn(array, self._half_angle(system, array, array, noise))
-            middle = 0.5 * (array + predicted)
-            direction = middle / np.linalg.norm(middle, axis=-1, keepdims=True)
-            # the damping sees the midpoint itself: with the spin, the order drops to one
-            array = _turn(array, self._half_angle(system, direction, middle, noise))
-        return array
-
-    def _half_angle(self, system, direction, spin, noise):
-        """Half of the rotation vector of a step."""
-        field = system.field_of(direction)
-        if self.drop_longitudinal:
-            field = perpendicular(field, direction)
-        damped = field - self._checked()[0] * np.cross(spin, field)
-        return 0.5 * self.checked_dt() * damped + noise
+        return self._stepped(
+            semi_implicit_step, array, n_steps, drop_longitudinal=self.drop_longitudinal
+        )
 
 
 class DampedMidpoint(LandauLifshitzGilbert):
@@ -180,33 +175,14 @@ class DampedMidpoint(LandauLifshitzGilbert):
 
     def advance(self, array, n_steps):
         """Iterate each step to its fixed point; see :meth:`Integrator.advance`."""
-        damping, _ = self._checked()
-        dt, system = self.checked_dt(), self.system.matching(array)
-        array = np.array(array)
-        for _ in range(n_steps):
-            noise = np.broadcast_to(self._impulse(array), array.shape)
-            after = array.copy()
-            left = np.arange(len(array))  # a sample that has converged stays as it is
-            last = np.full(len(array), np.inf)
-            for _ in range(self.max_iterations):
-                start = array[left]
-                middle = start + after[left]
-                middle /= np.linalg.norm(middle, axis=-1, keepdims=True)
-                field = system.field_of(middle)
-                turn = 0.5 * dt * (field - damping * np.cross(middle, field)) + noise[left]
-                new = start + 2.0 * np.cross(middle, turn)
-                change = np.abs(new - after[left]).reshape(len(left), -1).max(axis=1)
-                after[left] = new
-                # a field in single precision stops improving before tol is reached
-                stuck = (change < _SINGLE_PRECISION) & (change >= last[left])
-                last[left] = change
-                left = left[~((change <= self.tol) | stuck)]
-                if len(left) == 0:
-                    break
-            after /= np.linalg.norm(after, axis=-1, keepdims=True)  # off by tol at most
-            after[left] = np.nan
-            array = after
-        return array
+        return self._stepped(
+            self._unit_step, array, n_steps, tol=self.tol, max_iterations=self.max_iterations
+        )
+
+    @staticmethod
+    def _unit_step(*args, **options):
+        end = midpoint_step(*args, **options)
+        return end / np.linalg.norm(end, axis=-1, keepdims=True)  # off by tol at most
 
 
 class RungeKutta4(LandauLifshitzGilbert):
@@ -276,10 +252,3 @@ def runge_kutta(slope, spins, duration, n_steps=1):
 
 def _unit(spins):
     return spins / np.linalg.norm(spins, axis=-1, keepdims=True)
-
-
-def _turn(spins, half):
-    """Solve ``S' = S + (S + S') × w``: the Cayley rotation with ``w = half``."""
-    along = (half * spins).sum(-1, keepdims=True)
-    square = (half * half).sum(-1, keepdims=True)
-    return ((1 - square) * spins + 2 * np.cross(spins, half) + 2 * along * half) / (1 + square)

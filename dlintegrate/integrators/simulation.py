@@ -276,6 +276,7 @@ def _own_coords(system, array):
 
 
 def _attributes(integrator, system, save_every):
+    lattice = {"lattice": system.lattice} if hasattr(system, "lattice") else {}
     return {
         "Conventions": "CF-1.10",
         "title": f"{type(system).__name__} integrated by {type(integrator).__name__}",
@@ -284,6 +285,7 @@ def _attributes(integrator, system, save_every):
         "save_every": int(save_every),
         "integrator": _parameters_json(integrator),
         "system": _parameters_json(system),
+        **lattice,
         "fingerprint": _fingerprint(integrator),
     }
 

@@ -56,7 +56,7 @@ def describe(dataset):
 class LastFrame(NamedTuple):
     """Where a file ends: frame index, state, coordinates and health of each sample."""
 
-    index: int
+    index: int  # type: ignore[assignment]
     state: np.ndarray
     coords: dict
     fallback_fraction: np.ndarray

@@ -11,11 +11,14 @@ from ..states import FAILED, name_samples
 #: Trajectories are read in blocks of frames of about this size.
 _BLOCK_BYTES = 64 * 2**20
 
-#: Variable that holds the states to the dimensions that a user may expect.
+#: Kind of state to the dimensions that a user may expect.
 _KINDS = {
     "spin": "sample, time, x, …, component",
     "phase_space": "sample, time, variable, particle, component",
+    "atoms": "sample, time, variable, atom, component",
 }
+#: Variable that holds them, where it has not the name of the kind.
+_VARIABLE = {"atoms": "phase_space"}
 #: Dimensions of a state that do not count sites.
 _INNER = ("variable", "component")
 
@@ -29,7 +32,7 @@ def states_of(trajectory, name="trajectory", kinds=tuple(_KINDS)):
     name : str
         What to call it in error messages.
     kinds : sequence of str
-        Which states are meant: ``"spin"``, ``"phase_space"``.
+        Which states are meant: ``"spin"``, ``"phase_space"`` (particles), ``"atoms"``.
 
     Raises
     ------
@@ -41,10 +44,11 @@ def states_of(trajectory, name="trajectory", kinds=tuple(_KINDS)):
     states = trajectory
     expected = " or ".join(_KINDS[kind] for kind in kinds)
     if isinstance(trajectory, xr.Dataset):
-        found = [kind for kind in kinds if kind in trajectory]
+        wanted = list(dict.fromkeys(_VARIABLE.get(kind, kind) for kind in kinds))
+        found = [variable for variable in wanted if variable in trajectory]
         if not found:
             raise ValueError(
-                f"{name} has no variable {' or '.join(map(repr, kinds))}, only "
+                f"{name} has no variable {' or '.join(map(repr, wanted))}, only "
                 f"{sorted(map(str, trajectory.data_vars))}; pass what simulate() returned"
             )
         states = trajectory[found[0]]
@@ -66,7 +70,9 @@ def states_of(trajectory, name="trajectory", kinds=tuple(_KINDS)):
 
 
 def kind_of(states):
-    """``"phase_space"`` for particles, ``"spin"`` otherwise: told by the dimensions."""
+    """``"phase_space"`` for particles, ``"atoms"``, or else ``"spin"``: told by the dimensions."""
+    if "atom" in states.dims:
+        return "atoms"
     return "phase_space" if "particle" in states.dims else "spin"
 
 

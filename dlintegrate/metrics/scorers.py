@@ -31,7 +31,7 @@ class Scorer:
     def __eq__(self, other):
         return type(self) is type(other) and vars(self) == vars(other)
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
 
 
 class NegOneStepError(Scorer):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._kernels.neighbours import closest_pair, pairs_within
-from .._units import BOLTZMANN, GIGAPASCAL
+from .._units import BOLTZMANN, GIGAPASCAL, GYROMAGNETIC
 from ..states import NORM_TOLERANCE, in_order, name_samples, to_array
 from .base import System
 
@@ -60,6 +60,7 @@ class AtomicSystem(System):
 
     state_name = "phase_space"
     state_dims = ("variable", "atom", "component")
+    gyromagnetic_ratio = GYROMAGNETIC
 
     @property
     @abstractmethod
@@ -108,6 +109,11 @@ class AtomicSystem(System):
         return False
 
     @property
+    def exact_field(self):
+        """Whether forces are the gradient of the energy to the rounding of double precision."""
+        return True
+
+    @property
     def has_bonds(self):
         """Whether all that acts on spins is in :meth:`exchange_bonds`."""
         return False
@@ -124,6 +130,10 @@ class AtomicSystem(System):
             f"the spins of {type(self).__name__} have no bonds; use a step that asks for "
             "magnetic forces, such as the midpoint"
         )
+
+    def spins_of(self, array):
+        """The third variable; see :meth:`System.spins_of`."""
+        return array[:, SPIN]
 
     @property
     def n_sites(self):

@@ -3,12 +3,12 @@
 from abc import ABC, abstractmethod
 
 import numpy as np
-from sklearn.base import BaseEstimator
 
+from .._documentation import Estimator
 from ..states import like
 
 
-class System(BaseEstimator, ABC):
+class System(Estimator, ABC):
     """Something with states, an energy and equations of motion.
 
     A system holds parameters and no state. Sets of states are DataArrays (or
@@ -29,6 +29,8 @@ class System(BaseEstimator, ABC):
     """
 
     state_name: str
+    #: Rate of ``dS/dt = rate S × (-∂E/∂S)`` for systems with spins.
+    gyromagnetic_ratio = 1.0
 
     @property
     @abstractmethod
@@ -111,6 +113,21 @@ class System(BaseEstimator, ABC):
         coords : dict of str to ndarray, shape (n_samples,)
         """
         return array, {}
+
+    def spins_of(self, array):
+        """View of the spins of plain states; None for a system without spins.
+
+        What is left of a state are positions and then momenta, as many of each.
+
+        Parameters
+        ----------
+        array : ndarray, shape (n_samples, ...)
+
+        Returns
+        -------
+        ndarray, shape (n_samples, n_spins, 3), or None
+        """
+        return None
 
     @abstractmethod
     def random_states(self, n_samples, random_state=None, order=0.0):

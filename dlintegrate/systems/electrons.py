@@ -5,15 +5,15 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 from joblib import Parallel, delayed
-from sklearn.base import BaseEstimator
 
 from .._checks import check_count
+from .._documentation import Estimator
 
 #: Bytes of the matrices that are diagonalised at a time on a GPU.
 _PASS_BYTES = 1 << 31
 
 
-class ElectronSolver(BaseEstimator, ABC):
+class ElectronSolver(Estimator, ABC):
     """Finds the on-site density matrix and the grand potential of non-interacting electrons.
 
     Attributes

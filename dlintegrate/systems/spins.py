@@ -11,6 +11,8 @@ class SpinSystem(System):
     """Classical unit spins in a uniform external field ``field``."""
 
     state_name = "spin"
+    #: "cubic" (in fewer dimensions a square or a chain) or "triangular".
+    lattice = "cubic"
 
     @property
     @abstractmethod
@@ -50,6 +52,10 @@ class SpinSystem(System):
         """
         kept = {"translation", "time_reversal"}
         return frozenset(kept if self.bias.any() else kept | {"rotation"})
+
+    def spins_of(self, array):
+        """All of a state; see :meth:`System.spins_of`."""
+        return array.reshape(len(array), -1, 3)
 
     @abstractmethod
     def field_of(self, array):

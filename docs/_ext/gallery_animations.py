@@ -12,8 +12,10 @@ from sphinx_gallery.scrapers import figure_rst
 def save_animations(block, block_vars, gallery_conf):
     """Save the animations that a block has made, and close their figures for the next scraper."""
     paths = []
+    # by identity: a later figure takes the number of one that was closed
+    open_figures = [plt.figure(number) for number in plt.get_fignums()]
     for animation in block_vars["example_globals"].values():
-        if isinstance(animation, Animation) and plt.fignum_exists(animation._fig.number):
+        if isinstance(animation, Animation) and animation._fig in open_figures:
             path = f"{next(block_vars['image_path_iterator'])}".replace(".png", ".gif")
             animation.save(path, writer="pillow", dpi=80)
             plt.close(animation._fig)

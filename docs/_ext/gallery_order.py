@@ -2,6 +2,7 @@
 
 _ORDER = (
     "plot_first_trajectory.py",
+    "plot_seeing.py",
     "plot_corrected_integrator.py",
     "plot_park_figures.py",
     "plot_learned_composition.py",

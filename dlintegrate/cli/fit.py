@@ -1,0 +1,70 @@
+"""``dlintegrate fit``: a corrected integrator from a TOML file."""
+
+import os
+import time
+
+from .options import (
+    add_jobs,
+    add_output,
+    add_progress,
+    add_settings,
+    check_output,
+    file_argument,
+    say,
+    seed,
+    wants_progress,
+)
+
+
+def add_to(commands):
+    """Add the command."""
+    fit = commands.add_parser(
+        "fit",
+        help="fit a corrected integrator that a TOML file describes",
+        description="Fit the corrected integrator of a TOML file with [system], [base], "
+        "[corrector] and [samples], and optionally [reference], [fallback], projection and seed, "
+        "and write it to a file that `dlintegrate simulate` and dlintegrate.load read.",
+    )
+    file_argument(fit, "config", metavar="CONFIG.toml")
+    add_output(fit, help="the .safetensors file to write")
+    fit.add_argument("--seed", type=seed, help="seed, in place of that of the file")
+    fit.add_argument("--device", help="torch device of networks, in place of that of the file")
+    add_settings(fit)
+    add_jobs(fit)
+    add_progress(fit)
+    fit.set_defaults(run=_run)
+
+
+def _run(arguments):
+    from .. import load, save
+    from ..configuration import Configuration
+    from ..state_files import training_set
+    from .checkpoints import fit_with_checkpoints, same_parameters
+
+    check_output(arguments)
+    configuration = Configuration.read(arguments.config, arguments.settings)
+    for key, value in (("seed", arguments.seed), ("device", arguments.device)):
+        if value is not None:
+            configuration.table[key] = value
+    estimator = configuration.corrected()
+    output, progress = arguments.output, wants_progress(arguments)
+    if arguments.resume and os.path.exists(output):
+        if not same_parameters(load(output), estimator):
+            raise ValueError(
+                f"--resume: {output} was fitted with other parameters; --overwrite replaces it"
+            )
+        say(f"{output}: nothing left to do")
+        return
+    own_jobs = estimator.n_jobs
+    jobs = own_jobs if arguments.jobs is None else arguments.jobs
+    data = training_set(configuration, n_jobs=jobs, progress=progress)
+    estimator.set_params(n_jobs=jobs)
+    say(f"fitting {type(estimator.corrector).__name__} on {len(data[0])} samples")
+    started = time.perf_counter()
+    fit_with_checkpoints(
+        estimator, data, f"{output}.checkpoint", resume=arguments.resume, progress=progress
+    )
+    say(f"fitted in {time.perf_counter() - started:.1f} s; it keeps "
+        f"{', '.join(sorted(estimator.guarantees)) or 'nothing to rounding'}")  # fmt: skip
+    save(estimator.set_params(n_jobs=own_jobs), output)
+    say(f"{output}: dt = {estimator.dt:g}; dlintegrate simulate and dlintegrate.load read it")

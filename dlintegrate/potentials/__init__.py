@@ -1,0 +1,8 @@
+"""Potentials of positions and spins that are learned from frames."""
+
+from .base import Potential
+from .equivariant_spin import EquivariantSpinPotential
+from .learned_crystal import LearnedCrystal
+from .training import PotentialTraining
+
+__all__ = ["EquivariantSpinPotential", "LearnedCrystal", "Potential", "PotentialTraining"]
