@@ -32,6 +32,19 @@ class Terms(NamedTuple):
 
 
 @kernel
+def later(pairs, i):
+    """Where the pairs of atom i begin whose second atom is not before it."""
+    low, high = pairs.starts[i], pairs.starts[i + 1]
+    while low < high:
+        middle = (low + high) // 2
+        if pairs.second[middle] < i:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@kernel
 def embed(terms, tables, kind, density):
     """F(ρ) and its slope."""
     amplitude = terms.root[kind]
@@ -51,10 +64,8 @@ def densities(positions, pairs, tables, terms, begin, n_atoms, density):
     for a in range(n_atoms):
         i = begin + a
         ki = terms.kind[a]
-        for p in range(pairs.starts[i], pairs.starts[i + 1]):
+        for p in range(later(pairs, i), pairs.starts[i + 1]):
             j = pairs.second[p]
-            if j < i:
-                continue
             x = positions[j, 0] + pairs.offset[p, 0] - positions[i, 0]
             y = positions[j, 1] + pairs.offset[p, 1] - positions[i, 1]
             z = positions[j, 2] + pairs.offset[p, 2] - positions[i, 2]
@@ -114,10 +125,8 @@ def evaluate_samples(positions, spins, pairs, tables, terms, energy, force, magn
             own = terms.inverse_moment[a]
             ex, ey, ez = spins[i, 0] * own, spins[i, 1] * own, spins[i, 2] * own
             fx = fy = fz = hx = hy = hz = 0.0
-            for p in range(pairs.starts[i], pairs.starts[i + 1]):
+            for p in range(later(pairs, i), pairs.starts[i + 1]):
                 j = pairs.second[p]
-                if j < i:
-                    continue
                 x = positions[j, 0] + pairs.offset[p, 0] - positions[i, 0]
                 y = positions[j, 1] + pairs.offset[p, 1] - positions[i, 1]
                 z = positions[j, 2] + pairs.offset[p, 2] - positions[i, 2]
