@@ -2,12 +2,16 @@
 
 from . import correctors as correctors
 from . import datasets as datasets
+from . import frames as frames
 from . import integrators as integrators
 from . import metrics as metrics
 from . import plotting as plotting
+from . import potentials as potentials
 from . import sampling as sampling
 from . import systems as systems
 from . import testing as testing
+from ._export import export as export
+from .accessor import TrajectoryAccessor as TrajectoryAccessor
 from .correctors import CombinedForce as CombinedForce
 from .correctors import Corrector as Corrector
 from .correctors import ElementaryDifferentialResidue as ElementaryDifferentialResidue
@@ -27,6 +31,13 @@ from .correctors import UNetResidue as UNetResidue
 from .datasets import describe_pretrained as describe_pretrained
 from .datasets import list_pretrained as list_pretrained
 from .datasets import load_pretrained as load_pretrained
+from .frames import frames_from_arrays as frames_from_arrays
+from .frames import frames_to_states as frames_to_states
+from .frames import make_frames as make_frames
+from .frames import read_deepmd as read_deepmd
+from .frames import read_extxyz as read_extxyz
+from .frames import write_deepmd as write_deepmd
+from .frames import write_extxyz as write_extxyz
 from .integrators import BlanesMoan4 as BlanesMoan4
 from .integrators import BlanesMoan6 as BlanesMoan6
 from .integrators import BlanesMoanRKN4 as BlanesMoanRKN4
@@ -41,6 +52,7 @@ from .integrators import MultipleTimeStep as MultipleTimeStep
 from .integrators import PEFRL as PEFRL
 from .integrators import RungeKutta4 as RungeKutta4
 from .integrators import SemiImplicitB as SemiImplicitB
+from .integrators import SpinLatticeSplitting as SpinLatticeSplitting
 from .integrators import SublatticeComposition as SublatticeComposition
 from .integrators import SubsteppedVerlet as SubsteppedVerlet
 from .integrators import SuzukiTrotter2 as SuzukiTrotter2
@@ -50,6 +62,10 @@ from .integrators import open_trajectory as open_trajectory
 from .integrators import suggest_dt as suggest_dt
 from .persistence import load as load
 from .persistence import save as save
+from .potentials import EquivariantSpinPotential as EquivariantSpinPotential
+from .potentials import LearnedCrystal as LearnedCrystal
+from .potentials import Potential as Potential
+from .potentials import PotentialTraining as PotentialTraining
 from .sampling import canonical_averages as canonical_averages
 from .sampling import diagnose_sampling as diagnose_sampling
 from .sampling import heat_capacity as heat_capacity
@@ -65,6 +81,7 @@ from .systems import ExactDiagonalization as ExactDiagonalization
 from .systems import HeisenbergLattice as HeisenbergLattice
 from .systems import KernelPolynomial as KernelPolynomial
 from .systems import LennardJones2D as LennardJones2D
+from .systems import SpinLatticeCrystal as SpinLatticeCrystal
 from .systems import System as System
 from .systems import TriangularSDModel as TriangularSDModel
 from .systems import skyrmion_lattice as skyrmion_lattice
