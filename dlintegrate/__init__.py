@@ -11,6 +11,7 @@ _PUBLIC = {
     "BlanesMoan4": "integrators",
     "BlanesMoan6": "integrators",
     "BlanesMoanRKN4": "integrators",
+    "CalculatorSystem": "systems",
     "CombinedForce": "correctors",
     "CorrectedIntegrator": "integrators",
     "Corrector": "correctors",

@@ -76,6 +76,7 @@ from .sampling import sample_park_states as sample_park_states
 from .sampling import sample_relaxation as sample_relaxation
 from .sampling import torque_samples as torque_samples
 from .systems import AtomicSystem as AtomicSystem
+from .systems import CalculatorSystem as CalculatorSystem
 from .systems import ElectronSolver as ElectronSolver
 from .systems import ExactDiagonalization as ExactDiagonalization
 from .systems import HeisenbergLattice as HeisenbergLattice

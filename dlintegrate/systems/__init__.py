@@ -2,6 +2,7 @@
 
 from .atoms import AtomicSystem, Evaluation, spin_temperature
 from .base import System
+from .calculator import CalculatorSystem
 from .crystal import SpinLatticeCrystal
 from .electrons import ElectronSolver, ExactDiagonalization
 from .embedded_atom import EmbeddedAtom, FinnisSinclair
@@ -22,6 +23,7 @@ from .textures import ferromagnet, helix, skyrmion_lattice
 __all__ = [
     "AtomicSystem",
     "BetheSlater",
+    "CalculatorSystem",
     "CubicAnisotropy",
     "CubicExchange",
     "ElectronSolver",

@@ -463,6 +463,35 @@ def _with(states, variable, values):
     return states
 
 
+def per_atom(name, value, species):
+    """A parameter of atoms, given for all, for each or by element, as an array.
+
+    Parameters
+    ----------
+    name : str
+        What to call it in error messages.
+    value : float, sequence of float or dict of str to float
+    species : list of str
+
+    Returns
+    -------
+    ndarray, shape (n_atoms,)
+    """
+    given = value
+    if isinstance(value, dict):
+        missing = sorted(set(species) - set(value))
+        if missing:
+            raise ValueError(f"{name} has no value for {missing}; it has {sorted(value)}")
+        given = [value[s] for s in species]
+    values = np.array(given, dtype=np.float64)
+    if values.shape not in ((), (len(species),)) or not np.isfinite(values).all():
+        raise ValueError(
+            f"{name}={value!r}: expected a number, one for each of the {len(species)} atoms, "
+            "or a dict by element"
+        )
+    return np.array(np.broadcast_to(values, len(species)))
+
+
 def spin_temperature(spins, magnetic_forces):
     """Temperature of classical spins with bilinear exchange, from their torques.
 

@@ -11,7 +11,7 @@ from .._kernels.neighbours import pairs_within
 from .._kernels.radial import Tables, joined
 from .._kernels.spin_lattice import Terms, bond_couplings, evaluate_samples
 from .._units import ATOMIC_MASS, BOHR_MAGNETON
-from .atoms import AtomicSystem, Evaluation
+from .atoms import AtomicSystem, Evaluation, per_atom
 from .embedded_atom import FinnisSinclair
 from .interactions import BetheSlater, CubicAnisotropy, CubicExchange, Morse, UniaxialAnisotropy
 
@@ -134,8 +134,8 @@ class SpinLatticeCrystal(AtomicSystem):
     def _build(self, made_of):
         positions, cell = self._sites()
         species = self._symbols(len(positions))
-        masses = self._of_atoms("mass", species)
-        moments = self._of_atoms("moment", species)
+        masses = per_atom("mass", self.mass, species)
+        moments = per_atom("moment", self.moment, species)
         if not (masses > 0).all():
             raise ValueError(f"mass={self.mass!r}: expected positive numbers")
         if not (moments >= 0).all():
@@ -204,22 +204,6 @@ class SpinLatticeCrystal(AtomicSystem):
         if len(species) != n_atoms:
             raise ValueError(f"element names {len(species)} atoms; the crystal has {n_atoms}")
         return species
-
-    def _of_atoms(self, name, species):
-        """A parameter of atoms, given for all, for each or by element."""
-        value = getattr(self, name)
-        if isinstance(value, dict):
-            missing = sorted(set(species) - set(value))
-            if missing:
-                raise ValueError(f"{name} has no value for {missing}; it has {sorted(value)}")
-            value = [value[s] for s in species]
-        values = np.array(value, dtype=np.float64)
-        if values.shape not in ((), (len(species),)) or not np.isfinite(values).all():
-            raise ValueError(
-                f"{name}={value!r}: expected a number, one for each of the {len(species)} atoms, "
-                "or a dict by element"
-            )
-        return np.array(np.broadcast_to(values, len(species)))
 
     def _field(self):
         field = np.array(self.field, dtype=np.float64)
