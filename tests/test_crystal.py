@@ -1,5 +1,6 @@
 """The analytic spin-lattice crystal: gradients, symmetries, figures of iron, bad parameters."""
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 
 from dlintegrate import SpinLatticeCrystal, load, save
-from dlintegrate._units import BOHR_MAGNETON
+from dlintegrate._units import BOHR_MAGNETON, BOLTZMANN
 from dlintegrate.systems import (
     BetheSlater,
     CubicAnisotropy,
@@ -292,6 +293,55 @@ class TestBonds:
 
     def test_are_everything_only_without_field_and_anisotropy(self):
         assert crystal().has_bonds and not crystal("anisotropic").has_bonds
+
+
+@numba.njit(error_model="numpy")
+def heat_bath(spins, starts, second, coupling, n_sweeps, rng):
+    """Moments of |m|² in the canonical ensemble; couplings in units of kT."""
+    mean, square = 0.0, 0.0
+    for sweep in range(n_sweeps):
+        for i in range(len(spins)):
+            x = y = z = 0.0
+            for p in range(starts[i], starts[i + 1]):
+                j = second[p]
+                x += coupling[p] * spins[j, 0]
+                y += coupling[p] * spins[j, 1]
+                z += coupling[p] * spins[j, 2]
+            size = np.sqrt(x * x + y * y + z * z)
+            u = rng.random()
+            along = (1 + np.log(u + (1 - u) * np.exp(-2 * size)) / size) / size
+            a, b, c = rng.normal(0, 1), rng.normal(0, 1), rng.normal(0, 1)
+            part = (a * x + b * y + c * z) / size**2
+            a, b, c = a - part * x, b - part * y, c - part * z
+            across = np.sqrt(max(0.0, 1 - (along * size) ** 2) / (a * a + b * b + c * c))
+            spins[i, 0] = along * x + across * a
+            spins[i, 1] = along * y + across * b
+            spins[i, 2] = along * z + across * c
+        if sweep >= n_sweeps // 10:
+            m2 = np.sum((spins.sum(axis=0) / len(spins)) ** 2)
+            mean += m2
+            square += m2 * m2
+    n = n_sweeps - n_sweeps // 10
+    return mean / n, square / n
+
+
+@pytest.mark.slow
+def test_iron_loses_its_magnetisation_near_1043_kelvin(rng):
+    # below the transition Binder's cumulant grows with the size, above it shrinks
+    def cumulant(size, temperature, n_sweeps):
+        system = SpinLatticeCrystal(size=size, pair_potential=None)
+        pairs, coupling = system.exchange_bonds(np.array(system.reference_positions)[None])
+        scaled = coupling * 2.2**2 / (BOLTZMANN * temperature)
+        near = coupling != 0
+        starts = np.append(0, np.cumsum(near))[pairs.starts]
+        spins = np.zeros((system.n_sites, 3))
+        spins[:, 2] = 1.0
+        m2, m4 = heat_bath(spins, starts, pairs.second[near], scaled[near], n_sweeps, rng)
+        return 1 - m4 / (3 * m2**2)
+
+    growth = [cumulant(10, t, 4000) - cumulant(5, t, 16000) for t in (1000.0, 1110.0)]
+    assert growth[0] > 0.005
+    assert growth[1] < -0.03
 
 
 class TestEmbeddedAtom:

@@ -32,6 +32,7 @@ from dlintegrate import (
     RollOut,
     RungeKutta4,
     SemiImplicitB,
+    SpinLatticeCrystal,
     SublatticeComposition,
     SubsteppedVerlet,
     SuzukiTrotter2,
@@ -40,6 +41,14 @@ from dlintegrate import (
     TriangularSDModel,
     UNetResidue,
     VelocityVerlet,
+)
+from dlintegrate.systems import (
+    BetheSlater,
+    CubicAnisotropy,
+    CubicExchange,
+    FinnisSinclair,
+    Morse,
+    UniaxialAnisotropy,
 )
 
 SYSTEM = HeisenbergLattice(shape=4)
@@ -60,6 +69,8 @@ EVERYTHING = [
     TorqueCNN(), EquivariantTorque(), FieldTraining(), MultipleTimeStep(LLG, MAGNET),
     CorrectedIntegrator(LLG, EquivariantTorque(training=FieldTraining())),
     RungeKutta4(MAGNET, 0.1), EquivariantResidue(),
+    SpinLatticeCrystal(), CubicExchange(), BetheSlater(), Morse(), FinnisSinclair(),
+    UniaxialAnisotropy(0.1), CubicAnisotropy(0.1),
 ]  # fmt: skip
 WITHOUT_DATA = [
     checks.check_estimator_cloneable,

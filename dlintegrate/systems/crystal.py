@@ -239,6 +239,11 @@ class SpinLatticeCrystal(AtomicSystem):
         return self._built().positions
 
     @property
+    def interaction_cutoff(self):
+        """Distance beyond which no law reaches, in Å."""
+        return self._built().terms.cutoff
+
+    @property
     def separate_rotation(self):
         """True without field and anisotropy."""
         return self.has_bonds
