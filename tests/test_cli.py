@@ -253,7 +253,8 @@ class TestFit:
 
         monkeypatch.setattr(training._Run, "store", store_twice)
         assert run("fit", "fit.toml", "-o", "parts.safetensors", *network) == 130
-        assert "interrupted" in capsys.readouterr().err
+        err = capsys.readouterr().err
+        assert "interrupted: parts.safetensors.checkpoint is kept, --resume continues it" in err
         assert not os.path.exists("parts.safetensors")
         assert os.path.exists("parts.safetensors.checkpoint")
         assert run("fit", "fit.toml", "-o", "parts.safetensors", "--resume", *network) == 0
