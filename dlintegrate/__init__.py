@@ -35,6 +35,7 @@ _PUBLIC = {
     "LearnedComposition": "correctors",
     "LearnedCrystal": "potentials",
     "LearnedField": "integrators",
+    "LearnedPotential": "correctors",
     "LennardJones2D": "systems",
     "ManyBodyForce": "correctors",
     "MultipleTimeStep": "integrators",

@@ -22,6 +22,7 @@ from .correctors import FieldTraining as FieldTraining
 from .correctors import ForceCorrector as ForceCorrector
 from .correctors import GraphForce as GraphForce
 from .correctors import LearnedComposition as LearnedComposition
+from .correctors import LearnedPotential as LearnedPotential
 from .correctors import ManyBodyForce as ManyBodyForce
 from .correctors import PairwiseForce as PairwiseForce
 from .correctors import ResidueCorrector as ResidueCorrector
