@@ -249,9 +249,10 @@ class EquivariantSpinPotential(Potential):
         force, field = np.empty((2, n_samples * n_atoms, 3))
         stress = np.empty((n_samples, 3, 3))
         evaluate(
-            positions.reshape(-1, 3), sigma.reshape(-1, 3), kinds, n_atoms, pairs.second,
-            pairs.offset, pairs.starts, float(self.cutoff), *packed, self._n_forms, self.lmax,
-            bool(self.spin_orbit), energy, force, field, stress,
+            positions.reshape(-1, 3), sigma.reshape(-1, 3), kinds,
+            (self.moments_ > 0).astype(float), n_atoms, pairs.second, pairs.offset, pairs.starts,
+            float(self.cutoff), *packed, self._n_forms, self.lmax, bool(self.spin_orbit), energy,
+            force, field, stress,
         )  # fmt: skip
         energy += self.weights_["shift"][kinds].sum() + self._constant()[kinds].sum()
         field = field.reshape(spins.shape) * self._inverse_moments[kinds, None]
