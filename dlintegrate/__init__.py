@@ -16,6 +16,7 @@ _PUBLIC = {
     "CorrectedIntegrator": "integrators",
     "Corrector": "correctors",
     "DampedMidpoint": "integrators",
+    "DeepSpinPotential": "potentials",
     "ElementaryDifferentialResidue": "correctors",
     "ElectronSolver": "systems",
     "EquivariantResidue": "correctors",
