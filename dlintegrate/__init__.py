@@ -7,6 +7,7 @@ __version__ = "0.1.0"
 #: Public name to the module that defines it; loaded on first use, so that
 #: ``import dlintegrate`` costs neither torch nor numba.
 _PUBLIC = {
+    "ActiveLearner": "active",
     "AtomicSystem": "systems",
     "BlanesMoan4": "integrators",
     "BlanesMoan6": "integrators",
@@ -17,13 +18,17 @@ _PUBLIC = {
     "DampedMidpoint": "integrators",
     "ElementaryDifferentialResidue": "correctors",
     "ElectronSolver": "systems",
+    "DynamicsExplorer": "active",
+    "Ensemble": "active",
     "EquivariantResidue": "correctors",
     "EquivariantSpinPotential": "potentials",
     "EquivariantTorque": "correctors",
     "ExactDiagonalization": "systems",
+    "Explorer": "active",
     "Fallback": "integrators",
     "FieldCorrector": "correctors",
     "FieldTraining": "correctors",
+    "FolderLabeller": "active",
     "ForceCorrector": "correctors",
     "GraphForce": "correctors",
     "HeisenbergLattice": "systems",
@@ -42,6 +47,7 @@ _PUBLIC = {
     "Potential": "potentials",
     "PotentialTraining": "potentials",
     "ResidueCorrector": "correctors",
+    "PoolExplorer": "active",
     "RollOut": "correctors",
     "RungeKutta4": "integrators",
     "SemiImplicitB": "integrators",

@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 
+from ._active_plots import plot_calibration, plot_exploration, plot_rounds
 from ._particle_plots import (
     animate_particles,
     plot_distance,
@@ -40,11 +41,13 @@ from .metrics._trajectories import kind_of, states_of, temperature_indexers
 
 __all__ = [
     "animate_particles",
+    "plot_calibration",
     "plot_comparison",
     "plot_correlation",
     "plot_distance",
     "plot_drift",
     "plot_equipartition",
+    "plot_exploration",
     "plot_heat_capacity",
     "plot_histogram",
     "plot_histograms",
@@ -53,6 +56,7 @@ __all__ = [
     "plot_particles",
     "plot_radial_distribution",
     "plot_receptive_field",
+    "plot_rounds",
     "plot_structure_factor",
     "plot_texture",
     "plot_threshold_times",

@@ -1,5 +1,7 @@
 """A crystal and a potential so small that a round of active learning takes milliseconds."""
 
+from functools import cache
+
 import numpy as np
 import xarray as xr
 from sklearn.base import BaseEstimator
@@ -10,6 +12,7 @@ from dlintegrate.systems.atoms import AtomicSystem, Evaluation
 SIDE = 5.0  # Å, of a cube with 2 × 2 × 2 atoms
 
 
+@cache
 def waves(n_max=2):
     """Wave vectors of the cube, one of each pair ±k, (n_waves, 3)."""
     grid = np.stack(np.meshgrid(*[np.arange(-n_max, n_max + 1)] * 3), axis=-1).reshape(-1, 3)
@@ -110,7 +113,8 @@ class ToyPotential(BaseEstimator):
         return PlaneWaves(waves()[: self.n_waves]).evaluate(self.coefficients_, positions, spins)
 
     def predict(self, frames):
-        known = self.compute(*_geometry(frames)[:1], None, _geometry(frames)[1], None)
+        positions, spins = _geometry(frames)
+        known = self.compute(positions, None, spins, None)
         dims = ("frame", "atom", "component")
         return xr.Dataset(
             {

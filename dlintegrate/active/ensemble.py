@@ -105,8 +105,8 @@ def train_members(template, former, frames, seeds, retrain, n_jobs):
         Not modified.
     former : list of Potential or None
         Fitted ones to go on from.
-    frames : xarray.Dataset
-        Labelled.
+    frames : dict of int to xarray.Dataset
+        What each of them learns from.
     seeds : dict of int to int
         Of the members to fit.
     retrain : dict
@@ -115,7 +115,7 @@ def train_members(template, former, frames, seeds, retrain, n_jobs):
     """
     tasks = (
         joblib.delayed(_train)(
-            index, template, None if former is None else former[index], frames, seed, retrain
+            index, template, None if former is None else former[index], frames[index], seed, retrain
         )
         for index, seed in seeds.items()
     )

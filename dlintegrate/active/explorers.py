@@ -196,7 +196,7 @@ class DynamicsExplorer(Explorer):
             here = np.isclose(labelled.cell.values, system.cell, atol=1e-6).all(axis=(1, 2))
             if not here.any():
                 raise ValueError(
-                    "starts=None: no labelled frame has the cell of the explored system; give starts"
+                    "starts=None: no labelled frame has the cell of the system; give starts"
                 )
             pool = states_of(system, labelled.isel(frame=np.flatnonzero(here)))
         state = pool[rng.integers(len(pool), size=self.n_trajectories)]

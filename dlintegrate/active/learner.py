@@ -31,7 +31,12 @@ class ActiveLearner(BaseEstimator):
     explorer : Explorer
         :class:`DynamicsExplorer`, :class:`PoolExplorer` or your own.
     n_models : int, default 4
-        Members of the ensemble; they differ by their seed.
+        Members of the ensemble; they differ by their seed, and see other frames with a
+        ``subsample``.
+    subsample : float, default 1.0
+        Share of the training frames that each member sees, drawn for each. Below 1 for
+        potentials that are fitted by linear regression or nearly so: seeds alone do not keep
+        those apart, and an ensemble that agrees on its mistakes tells nothing.
     trust : "auto", (low, high) or dict, default "auto"
         Deviations between which a frame is worth a label. The deviation of a frame is the largest
         over its atoms of the root mean square distance of the members from their mean. A dict
@@ -95,7 +100,7 @@ class ActiveLearner(BaseEstimator):
     """
 
     def __init__(
-        self, potential, labeller, explorer, n_models=4, trust="auto", trust_unit="rms",
+        self, potential, labeller, explorer, n_models=4, subsample=1.0, trust="auto", trust_unit="rms",
         tolerance=0.05, coverage=0.99, selection="deviation", batch_size=10,
         max_per_trajectory=None, n_rounds=10, max_labels=None, patience=3, validation=0.1,
         warm_start=True, retrain=None, folder=None, n_jobs=None, random_state=0,
@@ -104,6 +109,7 @@ class ActiveLearner(BaseEstimator):
         self.labeller = labeller
         self.explorer = explorer
         self.n_models = n_models
+        self.subsample = subsample
         self.trust = trust
         self.trust_unit = trust_unit
         self.tolerance = tolerance
@@ -171,7 +177,9 @@ class ActiveLearner(BaseEstimator):
         for name in ("max_per_trajectory", "max_labels"):
             if getattr(self, name) is not None:
                 check_count(name, getattr(self, name), 1)
-        check_positive("tolerance", self.tolerance)
+        for name in ("tolerance", "subsample"):
+            check_positive(name, getattr(self, name))
+        check_fraction("subsample", self.subsample)
         check_fraction("coverage", self.coverage)
         trust = check_trust(self.trust)
         for name, allowed in (

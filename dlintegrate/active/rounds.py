@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 _PROGRESS = 0.98
 #: What may change between a run and its continuation.
 _FREE = ("labeller", "n_rounds", "max_labels", "patience", "coverage", "folder", "n_jobs")
-_TRAIN, _EXPLORE, _CHOOSE = range(3)
+_TRAIN, _EXPLORE, _CHOOSE, _SUBSAMPLE = range(4)
 
 
 class Stop(Exception):
@@ -128,15 +128,21 @@ class Run:
         }
         former = self.members if learner.warm_start else None
         retrain = learner.retrain or {}
+        seen = {k: training.isel(frame=self._seen(k, training.sizes["frame"])) for k in seeds}
         fitted = {}
         for k, potential in train_members(
-            learner.potential, former, training, seeds, retrain, learner.n_jobs
+            learner.potential, former, seen, seeds, retrain, learner.n_jobs
         ):
             fitted[k] = self.store.potential(names[k], lambda done=potential: done)
         for k, name in names.items():
             if k not in fitted:
                 fitted[k] = self.store.potential(name, None)
         return [fitted[k] for k in sorted(fitted)]
+
+    def _seen(self, member, n_frames):
+        """Which training frames a member sees: in each round the same, and some of the new ones."""
+        drawn = np.random.default_rng(self._seed(_SUBSAMPLE, member)).random(n_frames)
+        return np.flatnonzero((drawn < self.learner.subsample) | (drawn == drawn.min()))
 
     def _levels(self, record, unit):
         learner = self.learner
@@ -280,5 +286,6 @@ def _agreed(record, tolerance):
     return (
         f"the ensemble is sure about all {record['n_explored']} explored frames, but its relative "
         f"error on held-out frames is {worst_error(record):.3g}, above tolerance={tolerance}; "
-        "lower the trust levels, explore elsewhere, or enlarge the potential"
+        "members that are too alike say little: set subsample=0.7, lower the trust levels, explore "
+        "elsewhere, or enlarge the potential"
     )
