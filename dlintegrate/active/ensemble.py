@@ -35,9 +35,11 @@ class Ensemble:
         dict of str to ndarray
             ``energy``, ``force`` and ``magnetic_force``.
         """
-        known = [member.predict(frames) for member in self.members]
+        species = list(frames.species.values.astype(str))
+        arrays = (frames.position.values, frames.cell.values, frames.spin.values)
+        known = [member.compute(*arrays, species) for member in self.members]
         return {
-            name: np.stack([answer[name].values for answer in known]).astype(np.float64)
+            name: np.stack([getattr(answer, name) for answer in known]).astype(np.float64)
             for name in ("energy", *QUANTITIES)
         }
 

@@ -100,8 +100,8 @@ class ActiveLearner(BaseEstimator):
     """
 
     def __init__(
-        self, potential, labeller, explorer, n_models=4, subsample=1.0, trust="auto", trust_unit="rms",
-        tolerance=0.05, coverage=0.99, selection="deviation", batch_size=10,
+        self, potential, labeller, explorer, n_models=4, subsample=1.0, trust="auto",
+        trust_unit="rms", tolerance=0.05, coverage=0.99, selection="deviation", batch_size=10,
         max_per_trajectory=None, n_rounds=10, max_labels=None, patience=3, validation=0.1,
         warm_start=True, retrain=None, folder=None, n_jobs=None, random_state=0,
     ):  # fmt: skip
