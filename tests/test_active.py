@@ -3,6 +3,7 @@
 import copy
 
 import joblib
+import matplotlib
 import numpy as np
 import pytest
 import xarray as xr
@@ -11,14 +12,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
 
-from dlintegrate import ActiveLearner, FolderLabeller, PoolExplorer
-from dlintegrate.active import Ensemble, Explorer, calibrate, store
+from dlintegrate import (
+    ActiveLearner,
+    DynamicsExplorer,
+    Ensemble,
+    Explorer,
+    FolderLabeller,
+    Integrator,
+    PoolExplorer,
+)
+from dlintegrate.active import calibrate, store
 from dlintegrate.active.calibration import rank_correlation
 from dlintegrate.active.descriptors import describe_frames
 from dlintegrate.active.explorers import frames_of
 from dlintegrate.active.frame_sets import frame_keys, join, read_frames, write_frames
 from dlintegrate.active.labellers import label_with
 from dlintegrate.active.selection import choose, farthest_points, sort_out, trust_levels
+from dlintegrate.plotting import plot_calibration, plot_exploration, plot_rounds
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
 
 CRYSTAL = ToyCrystal()
 LEVELS = {"force": (1.0, 3.0), "magnetic_force": (1.0, 3.0)}
@@ -484,3 +498,143 @@ class TestManners:
         wide = TEST.assign(cell=TEST.cell * (SIDE + 1) / SIDE)
         with pytest.raises(ValueError, match="cell"):
             label_with(CRYSTAL, wide)
+
+
+class Drift(Integrator):
+    """A toy that moves atoms by their momenta, and may fail on one of its samples."""
+
+    guarantees = frozenset()
+
+    def __init__(self, system, dt=1.0, temperature=0.0, random_state=None, fails=None):
+        self.system = system
+        self.dt = dt
+        self.temperature = temperature
+        self.random_state = random_state
+        self.fails = fails
+
+    def advance(self, array, n_steps):
+        lost = np.isclose(array[:, 2, 0, 2], MARK)
+        if self.fails == "raises" and lost.any():
+            raise ValueError("no neighbours")
+        array = array.copy()
+        array[:, 0] += n_steps * self.dt * array[:, 1] / self.system.masses[:, None]
+        if self.fails == "silently":
+            array[lost, 0, 0] = array[lost, 0, 1]  # one atom upon another
+        return array
+
+
+MARK = 1.0
+
+
+class TestDynamics:
+    def explorer(self, fails=None, **options):
+        start = states(40, 0.02, 4)
+        start[1::2, 2, 0] = [np.sqrt(4.0 - MARK**2), 0.0, MARK]  # every other one is marked
+        defaults = {"temperatures": [100.0, 2000.0], "t_max": 60.0, "starts": start}
+        return DynamicsExplorer(
+            Drift(CRYSTAL, fails=fails), save_every=10, n_trajectories=6, **defaults | options
+        )
+
+    def explore(self, levels=None, **options):
+        ensemble = Ensemble([ToyPotential(random_state=k).fit(INITIAL) for k in range(2)])
+        wide = {"force": (1.0, 1e9), "magnetic_force": (1.0, 1e9)}
+        return self.explorer(**options).explore(ensemble, INITIAL, levels or wide, 3), ensemble
+
+    def test_each_trajectory_leaves_a_frame_every_few_steps(self):
+        found, ensemble = self.explore()
+        assert found.sizes["frame"] == 2 * 6 * 6 and found.attrs["n_trajectories"] == 12
+        assert sorted(np.unique(found.time)) == [10, 20, 30, 40, 50, 60]
+        assert (found.temperature.values[found.trajectory.values < 6] == 100).all()
+        judged = ensemble.judge(found.isel(frame=[3]))
+        assert judged.force_deviation == found.force_deviation[3]
+
+    @pytest.mark.parametrize("fails", ["raises", "silently"])
+    def test_a_failing_trajectory_takes_no_other_along_and_is_counted(self, fails):
+        found, _ = self.explore(fails=fails)
+        whole, _ = self.explore()
+        marked = np.isclose(whole.spin.values[:, 0, 2], MARK)
+        assert 0 < found.attrs["n_failed"] == marked.sum() / 6 < 12
+        np.testing.assert_array_equal(found.position, whole.position[~marked])
+
+    def test_a_trajectory_ends_where_it_leaves_the_upper_level(self):
+        whole, _ = self.explore()
+        limit = float(np.median(whole.force_deviation))
+        levels = {"force": (0.1 * limit, limit), "magnetic_force": (1.0, 1e9)}
+        found, _ = self.explore(levels)
+        for number in np.unique(found.trajectory):
+            deviation = found.force_deviation.values[found.trajectory.values == number]
+            assert (deviation[:-1] <= limit).all()
+            assert len(deviation) == 6 or deviation[-1] > limit
+
+    def test_it_starts_from_labelled_frames_in_the_cell_of_the_system(self):
+        found, _ = self.explore(starts=None, t_max=10.0, temperatures=[0.0])
+        starts = {tuple(np.round(x.ravel(), 9)) for x in INITIAL.position.values}
+        assert {tuple(np.round(x.ravel(), 9)) for x in found.position.values} <= starts
+        wide = INITIAL.assign(cell=1.1 * INITIAL.cell)
+        with pytest.raises(ValueError, match="give starts"):
+            self.explorer(starts=None).explore(
+                Ensemble([ToyPotential().fit(INITIAL)]), wide, LEVELS, 0
+            )
+
+    def test_another_seed_starts_elsewhere(self):
+        explorer = self.explorer(starts=None)
+        ensemble = Ensemble([ToyPotential().fit(INITIAL)])
+        wide = {"force": (1.0, 1e9), "magnetic_force": (1.0, 1e9)}
+        first, again, other = (
+            explorer.explore(ensemble, INITIAL, wide, seed) for seed in (1, 1, 2)
+        )
+        np.testing.assert_array_equal(first.position, again.position)
+        assert not np.array_equal(first.position, other.position)
+
+    def test_a_learner_explores_by_dynamics_and_converges(self, tmp_path):
+        options = {
+            "explorer": self.explorer(starts=None), "batch_size": 2, "max_per_trajectory": 1,
+            "coverage": 0.9, "n_rounds": 6,
+        }  # fmt: skip
+        fitted = learner(**options).fit(INITIAL)
+        assert fitted.stopped_ == "converged"
+        assert same(fitted, learner(**options, folder=tmp_path).fit(INITIAL))
+        assert same(fitted, learner(**options, folder=tmp_path).fit(INITIAL))  # all from the folder
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"temperatures": [-1.0]}, "temperatures="),
+            ({"t_max": 0.0}, "t_max=0.0"),
+        ],
+    )
+    def test_what_cannot_be_explored_is_named(self, options, message):
+        with pytest.raises(ValueError, match=message):
+            learner(explorer=self.explorer(**options)).fit(INITIAL)
+
+
+class TestPictures:
+    @pytest.fixture(autouse=True)
+    def close_figures(self):
+        yield
+        plt.close("all")
+
+    def test_errors_are_drawn_over_the_labels(self):
+        rounds = learner(n_rounds=2, tolerance=1e-9).fit(INITIAL).rounds_
+        curves = plot_rounds(rounds, tolerance=0.05).lines
+        np.testing.assert_array_equal(curves[0].get_xdata(), [0, 1, 2])
+        np.testing.assert_array_equal(
+            curves[1].get_ydata(), [r["magnetic_force_relative_error"] for r in rounds]
+        )
+        with pytest.raises(ValueError, match="hold no errors"):
+            plot_rounds([{"n_labels": 0}])
+
+    def test_shares_of_explored_frames_add_up_to_one(self):
+        fitted = learner(n_rounds=2, tolerance=1e-9).fit(INITIAL)
+        bars = plot_exploration(fitted.rounds_).patches
+        heights = np.array([bar.get_height() for bar in bars]).reshape(3, -1)
+        np.testing.assert_allclose(heights.sum(axis=0), 1.0)
+        with pytest.raises(ValueError, match="no explored frames"):
+            plot_exploration(fitted.rounds_[-1:])
+
+    def test_each_atom_is_a_point_of_the_calibration(self):
+        fitted = learner(n_rounds=0).fit(INITIAL)
+        ax = plot_calibration(fitted.predict(TEST), TEST, quantity="magnetic_force")
+        assert len(ax.collections[0].get_offsets()) == TEST.sizes["frame"] * 8
+        with pytest.raises(ValueError, match="quantity='energy'"):
+            plot_calibration(fitted.predict(TEST), TEST, quantity="energy")
