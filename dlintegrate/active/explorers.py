@@ -5,12 +5,12 @@ from abc import ABC, abstractmethod
 
 import joblib
 import numpy as np
-import xarray as xr
 from sklearn.base import BaseEstimator, clone
 
 from .._checks import check_count
+from ..frames.layout import frames_from_arrays
 from ..systems.atoms import MOMENTUM, POSITION, SPIN
-from .frame_sets import check_frames, geometry, join
+from .frame_sets import check_one, geometry, join
 from .selection import check_positive, sort_out
 
 
@@ -62,7 +62,7 @@ class PoolExplorer(Explorer):
 
     def check(self):
         """See :meth:`Explorer.check`."""
-        check_frames(self.frames, "frames", labelled=False)
+        check_one(self.frames, "frames", labelled=False)
         if self.n_frames is not None:
             check_count("n_frames", self.n_frames, 1)
 
@@ -222,16 +222,8 @@ def _advance(integrator, state, n_steps):
 
 def frames_of(system, state):
     """Frames without labels from validated states of a system."""
-    dims = ("frame", "atom", "component")
-    cell = np.broadcast_to(system.cell, (len(state), 3, 3))
-    return xr.Dataset(
-        {
-            "position": (dims, state[:, POSITION]),
-            "spin": (dims, state[:, SPIN]),
-            "cell": (("frame", "vector", "component"), np.array(cell)),
-        },
-        coords={"species": ("atom", list(system.species))},
-    )
+    positions, spins = state[:, POSITION], state[:, SPIN]
+    return frames_from_arrays(positions, system.cell, system.species, spins=spins)
 
 
 def states_of(system, frames):
@@ -247,7 +239,7 @@ def states_of(system, frames):
 
 def _no_frames(system):
     """What a run without a single good frame has found."""
-    empty = frames_of(system, np.empty((0, 3, system.n_sites, 3)))
+    empty = frames_of(system, np.zeros((1, 3, system.n_sites, 3))).isel(frame=[])
     nothing = ("frame", np.empty(0))
     return empty.assign(
         force_deviation=nothing, magnetic_force_deviation=nothing

@@ -6,40 +6,26 @@ import os
 import numpy as np
 import xarray as xr
 
+from ..frames.layout import LABELS, check_frames
 from ..persistence import replacing
 
 _FORMAT = "NETCDF3_64BIT_DATA"  # as trajectories have it
-#: What a labeller adds to a frame.
-LABELS = ("energy", "force", "magnetic_force", "virial")
 _GEOMETRY = ("position", "spin", "cell")
 
 
-def check_frames(frames, name, *, labelled=True):
-    """Raise unless ``frames`` are frames of one composition, with the labels that learning needs.
+def check_one(frames, name, *, labelled=True):
+    """Frames of one composition, checked, with the labels that learning needs.
 
     Raises
     ------
-    TypeError
-        If they are no Dataset.
-    ValueError
-        If variables are missing, or values are not finite.
+    TypeError, ValueError
+        If they are not.
     """
-    if not isinstance(frames, xr.Dataset):
-        raise TypeError(
-            f"{name}={type(frames).__name__}: expected a Dataset of frames of one composition"
-        )
-    needed = (*_GEOMETRY, *LABELS[:3]) if labelled else _GEOMETRY
-    missing = [v for v in needed if v not in frames]
-    if missing or "species" not in frames.coords:
-        missing += [] if "species" in frames.coords else ["species"]
-        raise ValueError(
-            f"{name}: frames without {', '.join(missing)}; see make_frames, or label them first"
-        )
-    if frames.sizes["frame"] == 0:
-        raise ValueError(f"{name}: no frame")
-    for variable in needed:
-        if not np.isfinite(frames[variable].values).all():
-            raise ValueError(f"{name}: NaN or infinite values in {variable!r}; remove those frames")
+    labels = LABELS[:3] if labelled else ()
+    parts = check_frames(frames, name, labels)
+    if len(parts) > 1:
+        raise ValueError(f"{name}: {len(parts)} compositions; learn from one at a time")
+    return parts[0]
 
 
 def geometry(frames):

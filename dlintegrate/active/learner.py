@@ -8,7 +8,7 @@ from .._checks import check_count
 from .calibration import calibrate, measure
 from .ensemble import Ensemble
 from .explorers import Explorer
-from .frame_sets import check_frames, labelled_part
+from .frame_sets import check_one, labelled_part
 from .labellers import as_labeller
 from .rounds import Run, worst_error
 from .selection import check_fraction, check_positive, check_trust
@@ -170,7 +170,7 @@ class ActiveLearner(BaseEstimator):
         return calibrate(Ensemble(self.potentials_), frames)
 
     def _check(self, frames):
-        check_frames(frames, "initial_frames")
+        check_one(frames, "initial_frames")
         for name, least in (("n_models", 1), ("batch_size", 1), ("n_rounds", 0), ("patience", 1)):
             check_count(name, getattr(self, name), least)
         check_count("random_state", self.random_state, 0)
@@ -197,7 +197,7 @@ class ActiveLearner(BaseEstimator):
         self.explorer.check()
         as_labeller(self.labeller)
         if isinstance(self.validation, xr.Dataset):
-            check_frames(self.validation, "validation")
+            check_one(self.validation, "validation")
         else:
             check_fraction("validation", self.validation, high=0.9)
         if self.warm_start and "warm_start" not in self.potential.get_params(deep=False):
