@@ -75,7 +75,7 @@ class Run:
         if self.validation is not None:
             return np.zeros(len(count), dtype=bool)
         share = float(self.learner.validation)
-        return np.floor((count + 1) * share + 1e-9) > np.floor(count * share + 1e-9)
+        return np.floor((count + 1) * share + 0.5) > np.floor(count * share + 0.5)
 
     @property
     def n_bought(self):
@@ -234,8 +234,12 @@ class Run:
             if not worst > learner.tolerance:
                 raise Stop(
                     "converged",
-                    f"{100 * sure:.4g} % of the explored frames are below the lower trust level; "
-                    f"relative error on held-out frames {worst:.3g}",
+                    f"{100 * sure:.4g} % of the explored frames are below the lower trust level"
+                    + (
+                        ""
+                        if np.isnan(worst)
+                        else f"; relative error on held-out frames {worst:.3g}"
+                    ),
                 )
 
     # The end -----------------------------------------------------------------------------
