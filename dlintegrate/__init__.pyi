@@ -12,6 +12,12 @@ from . import systems as systems
 from . import testing as testing
 from ._export import export as export
 from .accessor import TrajectoryAccessor as TrajectoryAccessor
+from .active import ActiveLearner as ActiveLearner
+from .active import DynamicsExplorer as DynamicsExplorer
+from .active import Ensemble as Ensemble
+from .active import Explorer as Explorer
+from .active import FolderLabeller as FolderLabeller
+from .active import PoolExplorer as PoolExplorer
 from .correctors import CombinedForce as CombinedForce
 from .correctors import Corrector as Corrector
 from .correctors import ElementaryDifferentialResidue as ElementaryDifferentialResidue
@@ -22,6 +28,7 @@ from .correctors import FieldTraining as FieldTraining
 from .correctors import ForceCorrector as ForceCorrector
 from .correctors import GraphForce as GraphForce
 from .correctors import LearnedComposition as LearnedComposition
+from .correctors import LearnedPotential as LearnedPotential
 from .correctors import ManyBodyForce as ManyBodyForce
 from .correctors import PairwiseForce as PairwiseForce
 from .correctors import ResidueCorrector as ResidueCorrector
@@ -62,6 +69,7 @@ from .integrators import open_trajectory as open_trajectory
 from .integrators import suggest_dt as suggest_dt
 from .persistence import load as load
 from .persistence import save as save
+from .potentials import DeepSpinPotential as DeepSpinPotential
 from .potentials import EquivariantSpinPotential as EquivariantSpinPotential
 from .potentials import LearnedCrystal as LearnedCrystal
 from .potentials import Potential as Potential

@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 
+from ._active_plots import plot_calibration, plot_exploration, plot_rounds
 from ._animations import animate, save_animation
 from ._atom_plots import plot_atoms
 from ._particle_plots import (
@@ -52,12 +53,14 @@ __all__ = [
     "animate",
     "animate_particles",
     "plot_atoms",
+    "plot_calibration",
     "plot_comparison",
     "plot_correlation",
     "plot_distance",
     "plot_drift",
     "plot_energy",
     "plot_equipartition",
+    "plot_exploration",
     "plot_heat_capacity",
     "plot_histogram",
     "plot_histograms",
@@ -66,6 +69,7 @@ __all__ = [
     "plot_particles",
     "plot_radial_distribution",
     "plot_receptive_field",
+    "plot_rounds",
     "plot_spins_3d",
     "plot_structure_factor",
     "plot_texture",

@@ -15,6 +15,8 @@ import xarray as xr
 from dlintegrate import (
     HeisenbergLattice,
     LennardJones2D,
+    SpinLatticeCrystal,
+    SpinLatticeSplitting,
     SuzukiTrotter2,
     VelocityVerlet,
     metrics,
@@ -132,6 +134,16 @@ def test_files_have_it_too(tmp_path):
         assert run.attrs["lattice"] == "cubic"
     with xr.open_dataset(tmp_path / "run.nc", decode_times=False) as run:
         assert "3 samples of 64 spins" in run.dli.summary()
+
+
+def test_crystals_have_it_and_no_lattice_of_spins(tmp_path):
+    crystal = SpinLatticeCrystal(size=2)
+    integrator = SpinLatticeSplitting(crystal, 1.0)
+    run = integrator.simulate(crystal.random_states(1, 0), 2.0, path=tmp_path / "run.nc")
+    with run:
+        assert "1 sample of 16 atoms, 3 frames to t = 2" in run.dli.summary()
+        assert "lattice" not in run.attrs
+        assert run.dli.spin_texture(system=crystal).name == "3d"
 
 
 @pytest.mark.parametrize(

@@ -243,22 +243,22 @@ class TestFit:
             'corrector={class="UNetResidue",width=4,depth=1,epochs=3}',
         ]  # fmt: skip
         assert run("fit", "fit.toml", "-o", "whole.safetensors", *network) == 0
-        with monkeypatch.context() as patch:
-            store = training._Run.store
-            stored = []
+        store, stored = training._Run.store, []
 
-            def store_twice(self, *arguments):
-                store(self, *arguments)
-                stored.append(self.epoch)
-                if len(stored) == 2:
-                    raise KeyboardInterrupt
+        def store_twice(self, *arguments):
+            store(self, *arguments)
+            stored.append(self.epoch)
+            if len(stored) == 2:
+                raise KeyboardInterrupt
 
-            patch.setattr(training._Run, "store", store_twice)
-            assert run("fit", "fit.toml", "-o", "parts.safetensors", *network) == 130
-        assert "interrupted" in capsys.readouterr().err
+        monkeypatch.setattr(training._Run, "store", store_twice)
+        assert run("fit", "fit.toml", "-o", "parts.safetensors", *network) == 130
+        err = capsys.readouterr().err
+        assert "interrupted: parts.safetensors.checkpoint is kept, --resume continues it" in err
         assert not os.path.exists("parts.safetensors")
         assert os.path.exists("parts.safetensors.checkpoint")
         assert run("fit", "fit.toml", "-o", "parts.safetensors", "--resume", *network) == 0
+        assert stored == [0, 1, 2, 3], "the second run goes on after the first epoch"
         assert not os.path.exists("parts.safetensors.checkpoint")
         samples = read_states("samples.nc")
         whole, parts = load("whole.safetensors"), load("parts.safetensors")

@@ -82,7 +82,8 @@ def test_the_code_of_a_guide_page_runs_from_top_to_bottom(page, tmp_path, monkey
 
 def run_console(block, capsys):
     """Run the lines after ``$``, which are dlintegrate's; lines below have to be its output."""
-    for command in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+    joined = block.replace("\\\n", "")
+    for command in re.split(r"^\$ ", joined, flags=re.MULTILINE)[1:]:
         line, *expected = command.splitlines()
         program, *arguments = shlex.split(line)
         assert program == "dlintegrate", line

@@ -1,6 +1,8 @@
 """Files for other programs: read back by the libraries that wrote them, they hold the numbers."""
 
 import sys
+import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +17,9 @@ from dlintegrate import (
     export,
     skyrmion_lattice,
 )
+from dlintegrate._export import FORMATS
 
+ROOT = Path(__file__).resolve().parents[1]
 FLUID = LennardJones2D(6)
 IRON = SpinLatticeCrystal(size=1)
 
@@ -255,6 +259,12 @@ def test_a_missing_library_is_named_with_the_remedy(
     with pytest.raises(ImportError, match=rf'by {module}, .*pip install "dlintegrate\[export\]"'):
         export(run, tmp_path / name)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_extra_installs_every_library():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wanted = {line.split(">")[0] for line in project["project"]["optional-dependencies"]["export"]}
+    assert wanted == {form.library for form in FORMATS.values()}
 
 
 def test_what_a_format_cannot_hold_is_refused_with_those_that_can(spins, particles, tmp_path):

@@ -12,6 +12,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from dlintegrate import (
+    DeepSpinPotential,
     EquivariantSpinPotential,
     LearnedCrystal,
     PotentialTraining,
@@ -67,6 +68,21 @@ def random_rotation(rng):
     return turn * np.sign(np.linalg.det(turn))
 
 
+def transformed(x, cell, s, seed):
+    """Atoms with the same energy, if a potential has the symmetry of that name."""
+    rng = np.random.default_rng(seed)
+    turn, spin_turn = random_rotation(rng), random_rotation(rng)
+    order = np.concatenate([rng.permutation(4), 4 + rng.permutation(4)])
+    return {
+        "translation": (x + rng.normal(size=3), cell, s),
+        "rotation": (x @ turn.T, cell @ turn.T, s @ turn.T),
+        "inversion": (-x, cell, s),
+        "time_reversal": (x, cell, -s),
+        "permutation": (x[:, order], cell, s[:, order]),
+        "spin_rotation": (x, cell, s @ spin_turn.T),
+    }
+
+
 class TestGradients:
     @few
     @given(seeds)
@@ -109,7 +125,9 @@ class TestGradients:
         x, cell, s, species = some_atoms(seed, n_samples=2)
         known = potential.compute(x, cell, s, species, virial=True)
         frames = frames_from_arrays(x, cell, species, spins=s)
-        batch = frame_tensors([frames], potential.species_, potential.cutoff, torch.float64)
+        batch = frame_tensors(
+            [frames], potential.species_, potential.moments_, potential.cutoff, torch.float64
+        )
         twin = gradients(potential._module(torch.float64), batch, virial=True)
         for name, ours in known._asdict().items():
             theirs = twin[name].detach().numpy()
@@ -144,20 +162,10 @@ class TestSymmetries:
     @given(seeds)
     def test_energy_keeps_what_is_declared(self, potential, seed):
         x, cell, s, species = some_atoms(seed)
-        rng = np.random.default_rng(seed)
-        turn, spin_turn = random_rotation(rng), random_rotation(rng)
-        order = np.concatenate([rng.permutation(4), 4 + rng.permutation(4)])
-        transformed = {
-            "translation": (x + rng.normal(size=3), cell, s),
-            "rotation": (x @ turn.T, cell @ turn.T, s @ turn.T),
-            "inversion": (-x, cell, s),
-            "time_reversal": (x, cell, -s),
-            "permutation": (x[:, order], cell, s[:, order]),
-            "spin_rotation": (x, cell, s @ spin_turn.T),
-        }
         exact = potential.compute(x, cell, s, species).energy
+        images = transformed(x, cell, s, seed)
         for name in potential.symmetries:
-            a, c, b = transformed[name]
+            a, c, b = images[name]
             energy = potential.compute(a, c, b, species).energy
             np.testing.assert_allclose(energy, exact, rtol=1e-10, atol=0, err_msg=name)
 
@@ -263,6 +271,72 @@ class TestFit:
         cell, spins = 20 * np.eye(3), np.zeros((1, 2, 3))
         close = fitted.compute([[[0, 0, 0], [0.8, 0, 0]]], cell, spins, ["O", "O"])
         assert close.force[0, 0, 0] < -10
+
+
+@pytest.fixture(scope="module")
+def deep():
+    training = PotentialTraining(epochs=2, batch_size=2)
+    deep = DeepSpinPotential(
+        cutoff=3.5, embedding=(4, 8), n_axis=3, fitting=(8, 8), precision="double",
+        virial_weight=0.1, training=training, random_state=0,
+    )  # fmt: skip
+    return deep.fit(two_species_frames(2))
+
+
+class TestDeepSpin:
+    @settings(max_examples=3, deadline=None)
+    @given(seeds)
+    def test_forces_are_the_gradient_of_the_energy(self, deep, seed):
+        x, cell, s, species = some_atoms(seed)
+        move, turn = np.random.default_rng(seed).normal(size=(2, *x.shape))
+        turn[:, 4:] = 0.0
+        known = deep.compute(x, cell, s, species)
+        for a, b, force in ((move, 0 * turn, known.force), (0 * move, turn, known.magnetic_force)):
+            change = derivative(
+                lambda h, a=a, b=b: deep.compute(x + h * a, cell, s + h * b, species).energy[0]
+            )
+            norm = np.linalg.norm(force) * np.linalg.norm(a + b)
+            assert abs(change + (force * (a + b)).sum()) < 1e-6 * norm
+
+    @settings(max_examples=3, deadline=None)
+    @given(seeds)
+    def test_energy_keeps_what_is_declared_and_nothing_else(self, deep, seed):
+        x, cell, s, species = some_atoms(seed)
+        exact = deep.compute(x, cell, s, species).energy
+        scale = deep.scales_["energy"]
+        for name, (a, c, b) in transformed(x, cell, s, seed).items():
+            change = np.abs(deep.compute(a, c, b, species).energy - exact)
+            if name in deep.symmetries:
+                assert change < 1e-10 * np.abs(exact), name
+            else:
+                assert change > 1e-6 * scale, name
+
+    def test_the_loss_falls(self, deep):
+        training = PotentialTraining(epochs=8, batch_size=2, learning_rate=1e-2)
+        again = clone(deep).set_params(training=training).fit(two_species_frames(2))
+        assert again.score(two_species_frames(2)) > deep.score(two_species_frames(2))
+
+    def test_a_file_holds_the_same_potential(self, deep, tmp_path):
+        x, cell, s, species = some_atoms(0)
+        save(deep, tmp_path / "deep.safetensors")
+        again = load(tmp_path / "deep.safetensors").compute(x, cell, s, species)
+        np.testing.assert_array_equal(again.force, deep.compute(x, cell, s, species).force)
+
+    def test_a_warm_start_goes_on_from_the_former_weights(self, deep):
+        still = PotentialTraining(epochs=1, batch_size=2, learning_rate=1e-12)
+        warm = DeepSpinPotential().set_params(**deep.get_params(deep=False))
+        warm.weights_ = deep.weights_
+        warm.set_params(warm_start=True, training=still).fit(two_species_frames(2))
+        x, cell, s, species = some_atoms(0)
+        expected = deep.compute(x, cell, s, species).force
+        np.testing.assert_allclose(warm.compute(x, cell, s, species).force, expected, atol=1e-7)
+
+    @pytest.mark.parametrize(
+        "parameters", [{"embedding": ()}, {"n_axis": 50}, {"reach": -1.0}, {"smooth": 9.0}]
+    )
+    def test_parameters_out_of_range_are_named(self, parameters):
+        with pytest.raises(ValueError, match=next(iter(parameters))):
+            DeepSpinPotential(**parameters).fit(two_species_frames(1))
 
 
 class TestErrors:

@@ -84,8 +84,9 @@ def harmonics_slope(x, y, z, lmax, g):
 def pair_forms(t, si, sj, ci, cj, out):
     """Functions of the two spins of a pair, seen from atom i.
 
-    ``t = σ_i·σ_j``, ``s = |σ|²``, ``c = σ·n`` with the unit vector n from i to j. As many as
-    ``out`` holds: 11 that know the spins' mutual angle and lengths alone, 15 with spin-orbit.
+    ``t = σ_i·σ_j``, ``s = |σ|² - 1`` (0 for species without moment), so that s vanishes in most
+    frames while its gradient does not, and ``c = σ·n`` with the unit vector n from i to j. As
+    many as ``out`` holds: 11 of the spins' mutual angle and lengths alone, 15 with spin-orbit.
     """
     out[0], out[1], out[2], out[3] = 1.0, si, si * si, si * sj
     out[4], out[5], out[6], out[7] = t, t * si, t * si * sj, t * t
@@ -138,7 +139,7 @@ def project(density, sigma, along):
 
 
 @kernel
-def invariants(density, sigma, lmax, spin_orbit, along, out):
+def invariants(density, sigma, rest, lmax, spin_orbit, along, out):
     """Invariants of the densities about an atom and its own spin, even in all spins.
 
     Parameters
@@ -147,14 +148,17 @@ def invariants(density, sigma, lmax, spin_orbit, along, out):
         A (without spin) and the three components of B, of each channel and harmonic.
     sigma : ndarray, shape (3,)
         The atom's own spin.
+    rest : float
+        Its square at rest: 1, or 0 for a species without moment.
     along : ndarray, shape (n_channels, (lmax + 1)²)
         What :func:`project` wrote.
     out : ndarray
-        Written: a_k, p_k = σ·B_k, powers of s = \\|σ\\|², s a_k, s p_k, p_k p_k', and for each
-        degree A_k·A_k', B_k·B_k' and A_k·(σ·B_k'); with spin-orbit, joint contractions of l = 1.
+        Written: a_k, p_k = σ·B_k, powers of s = \\|σ\\|² - rest, s a_k, s p_k, p_k p_k', and for
+        each degree A_k·A_k', B_k·B_k' and A_k·(σ·B_k'); with spin-orbit, joint contractions of
+        l = 1.
     """
     n_k = density.shape[0]
-    s = 0.0
+    s = -rest
     for a in range(3):
         s += sigma[a] * sigma[a]
     at = 0
@@ -230,7 +234,7 @@ def _joint(density, sigma, out, at):
 
 
 @kernel
-def invariants_slope(density, sigma, lmax, spin_orbit, along, g, d_density, d_sigma, d_along):
+def invariants_slope(density, sigma, rest, lmax, spin_orbit, along, g, d_density, d_sigma, d_along):
     """Gradient of ``Σ g[d] invariant[d]`` with respect to densities and own spin.
 
     ``d_density`` (as ``density``) and ``d_sigma`` (3,) are overwritten; ``d_along`` is
@@ -239,7 +243,7 @@ def invariants_slope(density, sigma, lmax, spin_orbit, along, g, d_density, d_si
     n_k, n_m = density.shape[0], density.shape[2]
     d_density[:] = 0.0
     d_along[:] = 0.0
-    s, ds = 0.0, 0.0
+    s, ds = -rest, 0.0
     for a in range(3):
         s += sigma[a] * sigma[a]
     at = 2 * n_k + 3

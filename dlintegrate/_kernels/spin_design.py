@@ -18,7 +18,7 @@ from .spin_potential import mixed_radial, neighbours_of
 
 @kernel
 def design(
-    positions, spins, species, pairs_second, offset, starts, cutoff, channels, n_forms, lmax,
+    positions, spins, species, rest, pairs_second, offset, starts, cutoff, channels, n_forms, lmax,
     spin_orbit, per_atom, energy, by_position, by_spin, by_strain,
 ):  # fmt: skip
     """Features of one frame and their gradients; all outputs are overwritten.
@@ -30,6 +30,8 @@ def design(
     ----------
     positions, spins : ndarray, shape (n_atoms, 3)
     species : ndarray of int, shape (n_atoms,)
+    rest : ndarray, shape (n_species,)
+        Square of a spin at rest: 1, or 0 for species without moment.
     channels : ndarray, shape (n_species, n_species, n_basis, n_channels)
     per_atom : ndarray, shape (n_atoms, n_invariants)
         Written: the invariants of each atom.
@@ -65,7 +67,7 @@ def design(
     strained = len(by_strain) > 0
     for i in range(len(starts) - 1):
         kind, own = species[i], spins[i]
-        si = own[0] * own[0] + own[1] * own[1] + own[2] * own[2]
+        si = own[0] * own[0] + own[1] * own[1] + own[2] * own[2] - rest[kind]
         count = neighbours_of(
             i, positions, pairs_second, offset, starts[i], starts[i + 1], cutoff, near, vectors
         )
@@ -74,7 +76,7 @@ def design(
             j, r = near[p], vectors[p, 3]
             other, kind_j = spins[j], species[j]
             nx, ny, nz = vectors[p, 0], vectors[p, 1], vectors[p, 2]
-            sj = other[0] * other[0] + other[1] * other[1] + other[2] * other[2]
+            sj = other[0] * other[0] + other[1] * other[1] + other[2] * other[2] - rest[kind_j]
             t = own[0] * other[0] + own[1] * other[1] + own[2] * other[2]
             ci = own[0] * nx + own[1] * ny + own[2] * nz
             cj = other[0] * nx + other[1] * ny + other[2] * nz
@@ -108,13 +110,13 @@ def design(
                     for a in range(3):
                         density[k, 1 + a, m] += g[p, k] * y[p, m] * other[a]
         project(density, own, along)
-        invariants(density, own, lmax, spin_orbit, along, per_atom[i])
+        invariants(density, own, rest[kind], lmax, spin_orbit, along, per_atom[i])
         at = base + kind * n_x
         for d in range(n_x):
             energy[at + d] += per_atom[i, d]
             one[d] = 1.0
             invariants_slope(
-                density, own, lmax, spin_orbit, along, one, d_density, d_sigma, d_along
+                density, own, rest[kind], lmax, spin_orbit, along, one, d_density, d_sigma, d_along
             )
             one[d] = 0.0
             gradients[d] = d_density.reshape(-1)

@@ -54,7 +54,7 @@ def mixed_radial(r, cutoff, weights, phi, slope, value, derivative):
 
 @kernel
 def evaluate(
-    positions, spins, species, n_atoms, pairs_second, offset, starts, cutoff, radial, wall,
+    positions, spins, species, rest, n_atoms, pairs_second, offset, starts, cutoff, radial, wall,
     stiffness, linear, hidden, bias, output, n_forms, lmax, spin_orbit, energy, force, field,
     virial,
 ):  # fmt: skip
@@ -65,6 +65,8 @@ def evaluate(
     positions, spins : ndarray, shape (n_samples * n_atoms, 3)
         Spins in units of their species' moment; float64.
     species : ndarray of int, shape (n_atoms,)
+    rest : ndarray, shape (n_species,)
+        Square of a spin at rest: 1, or 0 for species without moment.
     pairs_second, offset, starts
         Of :class:`~dlintegrate._kernels.neighbours.Pairs`.
     radial : ndarray, shape (n_species, n_species, n_basis, n_forms + n_channels)
@@ -106,7 +108,7 @@ def evaluate(
         sample = i // n_atoms
         kind = species[i - sample * n_atoms]
         own = spins[i]
-        si = own[0] * own[0] + own[1] * own[1] + own[2] * own[2]
+        si = own[0] * own[0] + own[1] * own[1] + own[2] * own[2] - rest[kind]
         total = 0.0
         count = neighbours_of(
             i, positions, pairs_second, offset, starts[i], starts[i + 1], cutoff, near, vectors
@@ -118,7 +120,7 @@ def evaluate(
             kind_j = species[j - sample * n_atoms]
             mixed_radial(r, cutoff, radial[kind, kind_j], phi, d_phi, g, dg)
             nx, ny, nz = vectors[p, 0], vectors[p, 1], vectors[p, 2]
-            sj = other[0] * other[0] + other[1] * other[1] + other[2] * other[2]
+            sj = other[0] * other[0] + other[1] * other[1] + other[2] * other[2] - rest[kind_j]
             t = own[0] * other[0] + own[1] * other[1] + own[2] * other[2]
             ci = own[0] * nx + own[1] * ny + own[2] * nz
             cj = other[0] * nx + other[1] * ny + other[2] * nz
@@ -153,7 +155,7 @@ def evaluate(
                 for c in range(4 * n_m):
                     target[c] += w * row[c]
         project(density, own, along)
-        invariants(density, own, lmax, spin_orbit, along, x)
+        invariants(density, own, rest[kind], lmax, spin_orbit, along, x)
         for d in range(len(x)):
             total += linear[kind, d] * x[d]
             d_x[d] = linear[kind, d]
@@ -169,7 +171,9 @@ def evaluate(
             for d in range(len(x)):
                 d_x[d] += back * weights[d]
         energy[sample] += total
-        invariants_slope(density, own, lmax, spin_orbit, along, d_x, d_density, d_sigma, d_along)
+        invariants_slope(
+            density, own, rest[kind], lmax, spin_orbit, along, d_x, d_density, d_sigma, d_along
+        )
         for c in range(3):
             field[i, c] -= d_sigma[c]
         for p in range(count):

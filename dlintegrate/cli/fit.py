@@ -1,5 +1,6 @@
 """``dlintegrate fit``: a corrected integrator from a TOML file."""
 
+import glob
 import os
 import time
 
@@ -61,9 +62,16 @@ def _run(arguments):
     estimator.set_params(n_jobs=jobs)
     say(f"fitting {type(estimator.corrector).__name__} on {len(data[0])} samples")
     started = time.perf_counter()
-    fit_with_checkpoints(
-        estimator, data, f"{output}.checkpoint", resume=arguments.resume, progress=progress
-    )
+    checkpoint = f"{output}.checkpoint"
+    try:
+        fit_with_checkpoints(
+            estimator, data, checkpoint, resume=arguments.resume, progress=progress
+        )
+    except KeyboardInterrupt:
+        kept = glob.glob(f"{glob.escape(checkpoint)}*")
+        raise KeyboardInterrupt(
+            f"{kept[0]} is kept, --resume continues it" if kept else ""
+        ) from None
     say(f"fitted in {time.perf_counter() - started:.1f} s; it keeps "
         f"{', '.join(sorted(estimator.guarantees)) or 'nothing to rounding'}")  # fmt: skip
     save(estimator.set_params(n_jobs=own_jobs), output)

@@ -10,6 +10,7 @@ from .field_training import FieldTraining
 from .force import ForceCorrector
 from .graph import GraphForce
 from .learned_composition import LearnedComposition
+from .learned_potential import LearnedPotential
 from .many_body import ManyBodyForce
 from .pairwise import PairwiseForce
 from .roll_out import RollOut
@@ -27,6 +28,7 @@ __all__ = [
     "ForceCorrector",
     "GraphForce",
     "LearnedComposition",
+    "LearnedPotential",
     "ManyBodyForce",
     "PairwiseForce",
     "ResidueCorrector",

@@ -24,7 +24,8 @@ class Corrector(Estimator, ABC):
     """
 
     batch_tolerance = 0.0
-    #: What it learns from: "state", reference states one step later, or "field", exact fields.
+    #: What it learns from: "state", reference states one step later; "field" or "potential", what
+    #: the exact system says of the samples themselves (see ``exact_labels``).
     target = "state"
 
     @property
@@ -56,8 +57,8 @@ class Corrector(Estimator, ABC):
             The large step.
         X, Y : ndarray, shape (n_samples, ...)
             Validated (packed) states, and the reference states one ``base.dt`` later; with
-            a ``horizon`` above 1, Y has shape (n_samples, horizon, ...). With the target
-            "field", Y are the fields on the spins instead.
+            a ``horizon`` above 1, Y has shape (n_samples, horizon, ...). With another target
+            than "state", Y are the labels of :meth:`exact_labels` instead.
         device : str, default "cpu"
             Torch device of correctors that use one.
         random_state : numpy.random.Generator, int or None
@@ -70,6 +71,41 @@ class Corrector(Estimator, ABC):
             With ``history_``, a dict of lists (one entry per epoch or iteration;
             at least ``"loss"``).
         """
+
+    def exact_labels(self, system, array):
+        """What the exact system says of states, for targets other than "state".
+
+        Parameters
+        ----------
+        system : System
+        array : ndarray, shape (n_samples, ...)
+            Validated states.
+
+        Returns
+        -------
+        ndarray or NamedTuple of ndarray, axis 0 ``sample``
+        """
+        raise NotImplementedError(f"{type(self).__name__} learns from states one step later")
+
+    def given_labels(self, system, array, y):
+        """Labels as the user has them, checked; as :meth:`exact_labels`."""
+        raise NotImplementedError(f"{type(self).__name__} learns from states one step later")
+
+    def learned_score(self, system, array, labels):
+        """Score against labels of :meth:`exact_labels`, greater is better.
+
+        Parameters
+        ----------
+        system : System
+            The learned one.
+        array : ndarray, shape (n_samples, ...)
+        labels : as :meth:`exact_labels`
+
+        Returns
+        -------
+        float
+        """
+        raise NotImplementedError(f"{type(self).__name__} is scored by its steps")
 
     @abstractmethod
     def bind(self, base):

@@ -100,6 +100,33 @@ class FieldCorrector(FittedModule, Corrector):  # type: ignore[override]
         self.scale_ = scale
         return self
 
+    def exact_labels(self, system, array):
+        """Fields on the spins, the external one included."""
+        return system.field_of(array)
+
+    def given_labels(self, system, array, y):
+        """Fields, checked."""
+        y = y.transpose("sample", *system.state_dims) if hasattr(y, "dims") else y
+        fields = np.asarray(y, dtype=np.float64)
+        if fields.shape != array.shape or not np.isfinite(fields).all():
+            raise ValueError(
+                f"y has shape {fields.shape}: expected finite fields on the spins, of shape "
+                f"{array.shape}; {self!r} learns fields, not the next states"
+            )
+        return fields
+
+    def learned_score(self, system, array, labels):
+        """Negative :func:`torque_error`."""
+        from ..metrics import torque_error
+
+        return -torque_error(system.field_of(array), labels, array)
+
+    def stand_in(self, model):
+        """The learned field as a system, in place of ``model``."""
+        from ..integrators.field_step import LearnedField
+
+        return LearnedField(model, self)
+
     def bind(self, base):
         """Return the base step in the learned field."""
         from ..integrators.field_step import FieldStep

@@ -34,7 +34,7 @@ class CorrectedIntegrator(VersionedState, Integrator):
     reference : Integrator, optional
         Makes the labels; its dt must divide that of the base. Default: the base
         at dt/100. A fourth-order one (``BlanesMoan4`` at dt/5) is cheaper at
-        equal error. Not used for learned fields, whose labels are exact fields.
+        equal error. Not used for learned fields and potentials, whose labels are exact.
     projection : {"norm", "energy", "magnetization"} or tuple of them, default "norm"
         What is restored, exactly, after every step: spin lengths always; energy
         and magnetisation of the state before the step on request. The energy of
@@ -114,7 +114,7 @@ class CorrectedIntegrator(VersionedState, Integrator):
         if restored - {"norm"}:
             kept = kept - _LOST_BY_PROJECTION
         if self.fallback is not None:  # what the small steps keep too
-            small, _ = self.fallback.small_steps(self.base)
+            small, _ = self.fallback.small_steps(self._redone_by())
             kept = (kept & small.guarantees) - _LOST_BY_PROJECTION
         # with a field the magnetisation precesses; particles have no norm
         return kept | (restored & self.system.invariants)
@@ -150,7 +150,8 @@ class CorrectedIntegrator(VersionedState, Integrator):
             Equilibrium states, at all temperatures the integrator will meet.
         y : array-like like ``samples``, optional
             The states one ``base.dt`` later, where they are known already; for correctors that
-            learn a field, the fields (``system.local_field(samples)``).
+            learn a field or a potential, the exact fields or evaluations of the samples
+            (``system.local_field(samples)``, ``system.evaluate(samples)``).
         progress : bool, default False
             Show progress bars.
 
@@ -183,8 +184,8 @@ class CorrectedIntegrator(VersionedState, Integrator):
 
     def _labels(self, system, samples, before, y):
         """What the corrector's ``target`` and ``horizon`` ask for."""
-        if self.corrector.target == "field":
-            return self._fields(system, before, y)
+        if self.corrector.target != "state":
+            return self._exact_labels(system, before, y)
         horizon = self.corrector.horizon
         if y is None:
             return self.make_labels(samples) if horizon == 1 else self.make_labels(samples, horizon)
@@ -199,23 +200,18 @@ class CorrectedIntegrator(VersionedState, Integrator):
             y = like(np.asarray(y), samples, system.state_dims)
         return system.validate(y, "y")
 
-    def _fields(self, system, before, y):
-        """Exact fields on spins, computed unless known."""
-        if y is None:
-            n_chunks = min(len(before), 4 * effective_n_jobs(self.n_jobs))
-            return np.concatenate(
-                Parallel(n_jobs=self.n_jobs, prefer="threads")(
-                    delayed(system.field_of)(chunk) for chunk in np.array_split(before, n_chunks)
-                )
-            )
-        y = y.transpose("sample", *system.state_dims) if hasattr(y, "dims") else y
-        fields = np.asarray(y, dtype=np.float64)
-        if fields.shape != before.shape or not np.isfinite(fields).all():
-            raise ValueError(
-                f"y has shape {fields.shape}: expected finite fields on the spins, of shape "
-                f"{before.shape}; {self.corrector!r} learns fields, not the next states"
-            )
-        return fields
+    def _exact_labels(self, system, before, y):
+        """What the exact system says of the samples, in parallel, unless it is known."""
+        if y is not None:
+            return self.corrector.given_labels(system, before, y)
+        n_chunks = min(len(before), 4 * effective_n_jobs(self.n_jobs))
+        parts = Parallel(n_jobs=self.n_jobs, prefer="threads")(
+            delayed(self.corrector.exact_labels)(system, chunk)
+            for chunk in np.array_split(before, n_chunks)
+        )
+        if isinstance(parts[0], tuple):
+            return type(parts[0])(*map(_joined, zip(*parts, strict=True)))
+        return _joined(parts)
 
     def _fitted_base(self, samples, y):
         if not hasattr(self.base, "fit"):
@@ -253,6 +249,13 @@ class CorrectedIntegrator(VersionedState, Integrator):
                 f"reference={reference!r} failed on some samples; give it a smaller dt"
             )
         return labels[:, 0] if horizon is None else labels
+
+    def _redone_by(self):
+        """The step whose small steps a fallback takes, and whose energy counts.
+
+        In a learned potential that is its own: the exact one may cost a thousand times as much.
+        """
+        return self.step_ if self.corrector_.target == "potential" else self.base_
 
     def _reference_steps(self):
         """The reference integrator and how many of its steps make one of the base."""
@@ -293,13 +296,19 @@ class CorrectedIntegrator(VersionedState, Integrator):
                 f"projection={projection!r}: {type(self.system).__name__} has no projection onto "
                 "energy or magnetization; use projection='norm'"
             )
-        if names - {"norm"} and getattr(self.base, "damping", 0):
+        for coupling in ("damping", "friction"):
+            value = getattr(self.base, coupling, 0)
+            if names - {"norm"} and value:
+                raise ValueError(
+                    f"projection={projection!r} on a base with {coupling}={value!r}: it loses "
+                    "energy, and a projection would give it back; use projection='norm'"
+                )
+        # momenta are rescaled for the energy, which leaves every spin as it is
+        kept = self.system.invariants
+        if "magnetization" in names and ("norm" not in kept or "momentum" in kept):
             raise ValueError(
-                f"projection={projection!r} on a base with damping={self.base.damping!r}: damped "
-                "spins lose energy, and a projection would give it back; use projection='norm'"
+                f"projection={projection!r}: {self.system!r} has no projection onto magnetization"
             )
-        if "magnetization" in names and "norm" not in self.system.invariants:
-            raise ValueError(f"projection={projection!r}: {self.system!r} has no magnetization")
         return frozenset(names | {"norm"})
 
     def validate(self, states, name="samples"):
@@ -333,12 +342,12 @@ class CorrectedIntegrator(VersionedState, Integrator):
         if quantities:
             # what the step itself keeps must not be the price of what is projected
             quantities |= self.step_.guarantees & {"energy", "magnetization"}
-        system = self.system.matching(array)
+        system = self._redone_by().system.matching(array)
         array = np.array(array)
         for _ in range(n_steps):
             after = self.step_.advance(array, 1)
             if self.fallback is not None:
-                n_fallbacks += self.fallback.advance(self.base_, after, array)
+                n_fallbacks += self.fallback.advance(self._redone_by(), after, array)
             array = system.project(after, array, quantities, self.dt) if quantities else after
         return array, n_fallbacks
 
@@ -366,31 +375,35 @@ class CorrectedIntegrator(VersionedState, Integrator):
         return self.step(samples)
 
     def score(self, samples, y=None):
-        """Negative one-step error (rms per spin), or torque error of a learned field.
+        """Negative one-step error (rms per spin); of a learned field or potential, its own score.
 
         Parameters
         ----------
         samples : array-like, shape (n_samples, ...)
         y : array-like, optional
             Labels; by default a converged integration (see
-            :func:`dlintegrate.metrics.one_step_error`), or exact fields.
+            :func:`dlintegrate.metrics.one_step_error`), or exact fields or evaluations.
 
         Returns
         -------
         float
         """
-        from ..metrics import one_step_error, torque_error
+        from ..metrics import one_step_error
 
         check_is_fitted(self, "step_")
-        if self.corrector_.target == "field":
-            system, spins = self.base_.validate(samples)
-            fields = self._fields(system, spins, y)
-            learned = self.simulated.matching(spins).field_of(spins)
-            return -torque_error(learned, fields, spins)
+        if self.corrector_.target != "state":
+            system, array = self.base_.validate(samples)
+            labels = self._exact_labels(system, array, y)
+            return self.corrector_.learned_score(self.simulated.matching(array), array, labels)
         return -one_step_error(self, samples, y)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "step_")
+
+
+def _joined(parts):
+    """Parts of labels as one array; None where the exact system gives none."""
+    return None if parts[0] is None else np.concatenate(parts)
 
 
 def _rolled_out(reference, array, n_steps, horizon):

@@ -1,4 +1,4 @@
-"""The step of a field corrector: the base step in a learned field."""
+"""The step of a corrector that learns what acts: the base step in a learned field or potential."""
 
 from copy import deepcopy
 
@@ -87,33 +87,35 @@ class LearnedField(SpinsLike):
 
 
 class FieldStep(BoundStep):
-    """The base step with its system replaced by a :class:`LearnedField`.
+    """The base step with its system replaced by a learned one.
 
     Parameters
     ----------
     base : Integrator
-        A step of spins in a local field, such as :class:`SemiImplicitB`.
-    corrector : FieldCorrector
-        Fitted.
+        A step of any system of the kind that is learned, such as :class:`SemiImplicitB` or
+        :class:`SpinLatticeSplitting`.
+    corrector : Corrector
+        Fitted, with ``stand_in(model)``: a :class:`FieldCorrector` or
+        :class:`LearnedPotential`.
     """
 
     @property
     def system(self):
-        """The learned field."""
-        return LearnedField(self.base.system, self.corrector)
+        """The learned system."""
+        return self.corrector.stand_in(self.base.system)
 
     @property
     def simulated(self):
-        """The learned field."""
+        """The learned system."""
         return self.system
 
     @property
     def guarantees(self):
-        """Those of the base step in a field with the symmetries of the learned one."""
+        """Those of the base step for a system with the symmetries of the learned one."""
         return self._step.guarantees
 
     def with_dt(self, dt):
-        """Return this step at another time step: a learned field serves any."""
+        """Return this step at another time step: what is learned serves any."""
         return FieldStep(self.base.with_dt(dt), self.corrector)
 
     @property
@@ -121,9 +123,9 @@ class FieldStep(BoundStep):
         return clone(self.base, safe=False).set_params(system=self.system)
 
     def validate(self, states, name="samples"):
-        """As the base step validates; the system is the learned field."""
+        """As the base step validates; the system is the learned one."""
         return self._step.validate(states, name)
 
     def advance(self, array, n_steps):
-        """Steps in the learned field; see :meth:`Integrator.advance`."""
+        """Steps of the learned system; see :meth:`Integrator.advance`."""
         return self._step.advance(array, n_steps)

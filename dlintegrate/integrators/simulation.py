@@ -276,7 +276,8 @@ def _own_coords(system, array):
 
 
 def _attributes(integrator, system, save_every):
-    lattice = {"lattice": system.lattice} if hasattr(system, "lattice") else {}
+    # of spins, whose sites are nowhere else; what a crystal calls its lattice is a parameter
+    on_lattice = system.state_name == "spin" and hasattr(system, "lattice")
     return {
         "Conventions": "CF-1.10",
         "title": f"{type(system).__name__} integrated by {type(integrator).__name__}",
@@ -285,7 +286,7 @@ def _attributes(integrator, system, save_every):
         "save_every": int(save_every),
         "integrator": _parameters_json(integrator),
         "system": _parameters_json(system),
-        **lattice,
+        **({"lattice": system.lattice} if on_lattice else {}),
         "fingerprint": _fingerprint(integrator),
     }
 

@@ -70,9 +70,12 @@ class InvariantEnergy(nn.Module):
         phi = self.radial(r)
         pair_kind = atom_kind[:, None] * self.n_species + atom_kind[j]
         other = torch.where(present[..., None], sigma[j], 0.0)
-        energy = self.pair_energy(phi, r, n, sigma, other, pair_kind)
+        # a spin's square less its value at rest; see the kernel pair_forms
+        s = sigma.square().sum(-1) - (self.inverse_moment[atom_kind] > 0).to(sigma)
+        sj = torch.where(present, s[j], 0.0)
+        energy = self.pair_energy(phi, r, n, sigma, other, s, sj, pair_kind)
         density = self.density(phi, n, other, pair_kind)
-        energy = energy + self.readout(self.invariants(density, sigma), atom_kind)
+        energy = energy + self.readout(self.invariants(density, sigma, s), atom_kind)
         energy = (energy + self.shift[atom_kind]).reshape(n_frames, n_atoms)
         return torch.where(real, energy, 0.0).sum(1)
 
@@ -95,11 +98,10 @@ class InvariantEnergy(nn.Module):
             total = total + torch.where((pair_kind == number)[..., None], phi @ part, 0.0)
         return total
 
-    def pair_energy(self, phi, r, n, sigma, other, pair_kind):
+    def pair_energy(self, phi, r, n, sigma, other, s, sj, pair_kind):
         """Energy of each atom from functions of two spins, and the walls."""
         g = self.mixed(phi, self.forms, pair_kind)
-        si = sigma.square().sum(-1)[:, None].expand(r.shape)
-        sj, t = other.square().sum(-1), (sigma[:, None] * other).sum(-1)
+        si, t = s[:, None].expand(r.shape), (sigma[:, None] * other).sum(-1)
         forms = [torch.ones_like(t), si, si * si, si * sj, t, t * si, t * si * sj, t * t,
                  t * t * si, t * t * t, t * si * si]  # fmt: skip
         if self.spin_orbit:
@@ -116,13 +118,13 @@ class InvariantEnergy(nn.Module):
         summed = channels.transpose(-1, -2) @ charged.flatten(-2)
         return summed.unflatten(-1, charged.shape[-2:])
 
-    def invariants(self, density, sigma):
+    def invariants(self, density, sigma, s):
         """Invariants, in the order of the kernel."""
         n_k = density.shape[1]
         k, q = torch.triu_indices(n_k, n_k, device=density.device)
         a, b = density[:, :, 0], density[:, :, 1:]
         along = torch.einsum("ikam,ia->ikm", b, sigma)
-        s = sigma.square().sum(-1, keepdim=True)
+        s = s[:, None]
         a0, p = a[..., 0], along[..., 0]
         out = [a0, p, s, s * s, s * s * s, s * a0, s * p, p[:, k] * p[:, q]]
         for l in range(self.lmax + 1):

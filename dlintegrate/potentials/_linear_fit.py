@@ -7,12 +7,12 @@ from .._kernels.spin_descriptors import count_invariants
 from .._kernels.spin_design import design
 from ._tensors import numbers_of
 
-ALPHAS = 10.0 ** np.arange(-12, 1.1, 0.5)
+ALPHAS = 10.0 ** np.arange(-9, 1.1, 0.5)
 #: Radial functions of higher degree are believed to matter less: T_n counts 1 / (1 + (n/n0)²).
 _SMOOTH = 4.0
 _FOLDS = 5
 #: Without enough frames to choose it.
-_ALPHA = 1e-7
+_ALPHA = 1e-6
 
 
 class LinearFit:
@@ -35,6 +35,7 @@ class LinearFit:
         self.channels, self.n_forms, self.lmax = channels, n_forms, lmax
         self.spin_orbit, self.cutoff, self.species = spin_orbit, cutoff, species
         self.inverse_moments = inverse_moments
+        self.rest = (inverse_moments > 0).astype(float)
         n_species, _, n_basis, n_channels = channels.shape
         self.n_invariants = count_invariants(n_channels, lmax, spin_orbit)
         self.n_pair = n_species**2 * n_forms * n_basis
@@ -140,7 +141,7 @@ class LinearFit:
         by_strain = np.empty((self.n_features if strained else 0, 3, 3))
         per_atom = np.empty((n, self.n_invariants))
         design(
-            frame["position"], sigma, kinds, pairs.second, pairs.offset, pairs.starts,
+            frame["position"], sigma, kinds, self.rest, pairs.second, pairs.offset, pairs.starts,
             self.cutoff, self.channels, self.n_forms, self.lmax, self.spin_orbit, per_atom,
             energy, by_position, by_spin, by_strain,
         )  # fmt: skip

@@ -32,7 +32,7 @@ def neighbour_table(positions, cell, cutoff):
     return neighbour, offset
 
 
-def frame_tensors(parts, species, cutoff, dtype):
+def frame_tensors(parts, species, moments, cutoff, dtype):
     """Tensors of all frames, padded to the largest number of atoms and of neighbours.
 
     Parameters
@@ -41,6 +41,8 @@ def frame_tensors(parts, species, cutoff, dtype):
         What :func:`check_frames` returned.
     species : list of str
         Symbols, in the order of their numbers.
+    moments : ndarray, shape (n_species,)
+        0 for species without.
     cutoff : float
     dtype : torch.dtype
 
@@ -48,7 +50,7 @@ def frame_tensors(parts, species, cutoff, dtype):
     -------
     dict of str to torch.Tensor
         Axis 0 ``frame``: ``position``, ``spin``, ``kind`` (-1 for padding), ``neighbour`` (-1 for
-        none), ``offset``, ``cell``, ``n_atoms``; labels that all frames have.
+        none), ``magnetic``, ``offset``, ``cell``, ``n_atoms``; labels that all frames have.
     """
     import torch
 
@@ -65,6 +67,7 @@ def frame_tensors(parts, species, cutoff, dtype):
         "kind": np.concatenate([_kinds(part, species, n_atoms) for part in parts]),
         "n_atoms": np.repeat([p.sizes["atom"] for p in parts], [p.sizes["frame"] for p in parts]),
     }
+    arrays["magnetic"] = (moments > 0)[arrays["kind"]] & (arrays["kind"] >= 0)
     for name in ("position", "spin", "force", "magnetic_force"):
         if all(name in part for part in parts):
             arrays[name] = np.concatenate(

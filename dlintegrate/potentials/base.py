@@ -265,6 +265,16 @@ def composition_shift(parts, species):
     return shift, (energy - counts @ shift) / n_atoms
 
 
+def without_shift(part, species, shift):
+    """Frames whose energies are without the share of each species."""
+    if "energy" not in part:
+        return part
+    total = sum(
+        s * (part.species.values == symbol).sum() for s, symbol in zip(shift, species, strict=True)
+    )
+    return part.assign(energy=part.energy - total)
+
+
 def _scales(parts, species):
     """Spread of each label; 1 where it has none, so that one frame can be learned too."""
     scales = {}

@@ -7,7 +7,7 @@ from .._kernels.neighbours import closest_pair, pairs_within
 from .._kernels.spin_descriptors import ALL_FORMS, ISOTROPIC_FORMS, count_invariants
 from .._kernels.spin_potential import evaluate
 from ._linear_fit import LinearFit
-from .base import Potential, composition_shift, lost
+from .base import Potential, composition_shift, lost, without_shift
 
 #: Neighbour lists of dynamics reach this much further, in Å, and are kept while they are valid.
 SKIN = 0.4
@@ -127,7 +127,7 @@ class EquivariantSpinPotential(Potential):
         shift = np.zeros(len(self.species_))
         if "energy" in parts[0]:
             shift = composition_shift(parts, self.species_)[0]
-        centred = [_without_shift(part, self.species_, shift) for part in parts]
+        centred = [without_shift(part, self.species_, shift) for part in parts]
         channels = self._channels(rng, before)
         linear = LinearFit(
             channels, self._n_forms, self.lmax, bool(self.spin_orbit), float(self.cutoff),
@@ -201,7 +201,7 @@ class EquivariantSpinPotential(Potential):
             getattr(module, name).requires_grad_(False)
         tensors = self._tensors(centred, dtype)
         if validation is not None:
-            validation = [_without_shift(part, self.species_, shift) for part in validation]
+            validation = [without_shift(part, self.species_, shift) for part in validation]
             validation = self._tensors(validation, dtype)
         self.history_ = training.run(
             module, tensors, self._weights(), self.scales_, validation=validation, random_state=rng
@@ -209,15 +209,9 @@ class EquivariantSpinPotential(Potential):
         self._keep(module)
 
     def _tensors(self, parts, dtype):
-        import torch
-
         from ._tensors import frame_tensors
 
-        tensors = frame_tensors(parts, self.species_, float(self.cutoff), dtype)
-        magnetic = torch.as_tensor(self.moments_ > 0)
-        kind = tensors["kind"]
-        tensors["magnetic"] = magnetic[kind.clamp(min=0)] & (kind >= 0)
-        return tensors
+        return frame_tensors(parts, self.species_, self.moments_, float(self.cutoff), dtype)
 
     def _module(self, dtype):
         """The torch twin with the present weights."""
@@ -249,9 +243,10 @@ class EquivariantSpinPotential(Potential):
         force, field = np.empty((2, n_samples * n_atoms, 3))
         stress = np.empty((n_samples, 3, 3))
         evaluate(
-            positions.reshape(-1, 3), sigma.reshape(-1, 3), kinds, n_atoms, pairs.second,
-            pairs.offset, pairs.starts, float(self.cutoff), *packed, self._n_forms, self.lmax,
-            bool(self.spin_orbit), energy, force, field, stress,
+            positions.reshape(-1, 3), sigma.reshape(-1, 3), kinds,
+            (self.moments_ > 0).astype(float), n_atoms, pairs.second, pairs.offset, pairs.starts,
+            float(self.cutoff), *packed, self._n_forms, self.lmax, bool(self.spin_orbit), energy,
+            force, field, stress,
         )  # fmt: skip
         energy += self.weights_["shift"][kinds].sum() + self._constant()[kinds].sum()
         field = field.reshape(spins.shape) * self._inverse_moments[kinds, None]
@@ -296,16 +291,6 @@ class EquivariantSpinPotential(Potential):
         """What the mean of the invariants takes from the energy of an atom of each species."""
         w = self.weights_
         return -(w["linear"] * w["mean"] / w["spread"]).sum(1)
-
-
-def _without_shift(part, species, shift):
-    """Frames whose energies are without the share of each species."""
-    if "energy" not in part:
-        return part
-    total = sum(
-        s * (part.species.values == symbol).sum() for s, symbol in zip(shift, species, strict=True)
-    )
-    return part.assign(energy=part.energy - total)
 
 
 def _closest(part, a, b, cutoff):

@@ -1,0 +1,194 @@
+"""Does it pay to choose what to label? Active learning against random draws from one pool.
+
+    python benchmarks/bench_active.py
+
+Iron, 54 atoms, embedded-atom forces and exchange that depends on distance; labels are exact. Two
+pools of frames, each from three trajectories of the exact model, one frame every 100 fs:
+
+- ``heating``: from 50 K to 4000 K in 10 ps, through melting; most of the frames are hot.
+- ``pulses``: 20 ps at 300 K, with one pulse of 200 fs at 6000 K at a random time: hot frames
+  are rare.
+
+Every run begins with the first 20 frames of the first trajectory, which are cold. Active learning
+is ActiveLearner with its defaults (automatic trust levels, a tenth of all labels held out) and
+PoolExplorer; it ends by its own rules. Random draws add to the same 20 frames, or start from
+nothing. All errors are those of a single potential (rms over seeds of the potential) on two other
+trajectories of the same kind, over the rms label there; "reached" is the smallest number of labels,
+the 20 included, from which on both errors stay below 5 %.
+"""
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from common import record
+from sklearn.base import clone
+
+from dlintegrate import (
+    ActiveLearner,
+    Ensemble,
+    EquivariantSpinPotential,
+    PoolExplorer,
+    SpinLatticeCrystal,
+    SpinLatticeSplitting,
+    load,
+)
+from dlintegrate.active.calibration import measure
+from dlintegrate.frames import make_frames
+
+GOAL = 0.05
+N_INITIAL, BATCH = 20, 4
+DRAWS = (2, 4, 8, 16, 32, 64, 128)
+DT, SAVE = 2.0, 50  # fs, steps
+
+
+def trajectory(model, kind, seed):
+    """States of one trajectory, (n_frames, 3, n_atoms, 3)."""
+    rng = np.random.default_rng(seed)
+    state = model.random_states(1, rng, order=1e6)
+    state[:, 0] = model.reference_positions
+    n_frames = 100 if kind == "heating" else 200
+    temperatures = np.full(n_frames, 300.0)
+    if kind == "heating":
+        temperatures = np.repeat(np.linspace(50.0, 4000.0, 20), n_frames // 20)
+    else:
+        start = rng.integers(30, n_frames - 10)
+        temperatures[start : start + 2] = 6000.0
+    state[:, 1] = model.thermal_momenta(temperatures[0], 1, rng)
+    frames = []
+    for k, temperature in enumerate(temperatures):
+        step = SpinLatticeSplitting(
+            model, DT, friction=0.01, damping=0.05, temperature=float(temperature),
+            random_state=int(seed) * 1000 + k,
+        )  # fmt: skip
+        state = step.advance(state, SAVE)
+        frames.append(state[0])
+    return np.array(frames)
+
+
+def pools(model, kind, seed):
+    """Pool and test frames with exact labels."""
+    runs = [trajectory(model, kind, 10 * seed + k) for k in range(5)]
+    pool = make_frames(model, np.concatenate(runs[:3]))
+    pool = pool.assign_coords(trajectory=("frame", np.repeat(np.arange(3), len(runs[0]))))
+    return pool, make_frames(model, np.concatenate([run[::2] for run in runs[3:]]))
+
+
+def error_of(potentials, test):
+    """Relative errors of a potential on the test frames, and the calibration of all."""
+    found = measure(Ensemble(potentials), test)
+    keep = ("relative_error", "error", "scale", "rank_correlation", "coverage")
+    return {k: v for k, v in found.items() if k.endswith(keep)}
+
+
+def drawn(potential, pool, initial, test, rng, n_seeds):
+    """Errors after random draws, until they stay below the goal for good."""
+    order = rng.permutation(pool.sizes["frame"])
+    curve, reached = [], 0
+    for n in DRAWS:
+        chosen = np.concatenate([initial, order[:n]]).astype(int)
+        fitted = [
+            clone(potential).set_params(random_state=k).fit(pool.isel(frame=chosen))
+            for k in range(n_seeds)
+        ]
+        curve.append({"n_labels": len(chosen), **error_of(fitted, test)})
+        show(curve[-1])
+        reached = reached + 1 if worst(curve[-1]) < GOAL else 0
+        if reached == 3:
+            break
+    return curve
+
+
+def learned(potential, pool, test, model, seed):
+    """Errors of the rounds of active learning, and why it stopped."""
+    with tempfile.TemporaryDirectory() as folder:
+        learner = ActiveLearner(
+            potential, model, PoolExplorer(pool), batch_size=BATCH, n_rounds=12, folder=folder,
+            random_state=seed,
+        ).fit(pool.isel(frame=slice(N_INITIAL)))  # fmt: skip
+        curve = []
+        for one in learner.rounds_:
+            files = sorted(Path(folder).glob(f"round_{one['round']:03d}/member_*"))
+            found = error_of([load(f, classes=[type(potential)]) for f in files], test)
+            shares = {k: v for k, v in one.items() if k.startswith(("n_", "force_low"))}
+            curve.append(shares | {"n_labels": N_INITIAL + one["n_labels"], **found})
+            show(curve[-1])
+    chosen = learner.frames_.isel(frame=slice(N_INITIAL, None))
+    return {
+        "curve": curve,
+        "stopped": learner.stopped_,
+        "message": learner.message_,
+        "hot_share_of_pool": hot_share(pool, pool),
+        "hot_share_of_chosen": hot_share(chosen, pool),
+    }
+
+
+def hot_share(frames, pool):
+    """Share of frames whose rms force is at least twice that of the first, cold ones."""
+    if not frames.sizes["frame"]:
+        return None
+    strength = [np.sqrt(np.square(f.force.values).mean(axis=(1, 2))) for f in (frames, pool)]
+    return float((strength[0] > 2 * strength[1][:N_INITIAL].mean()).mean())
+
+
+def worst(point):
+    """The larger of both relative errors."""
+    return max(point["force_relative_error"], point["magnetic_force_relative_error"])
+
+
+def reached(curve):
+    """Labels from which on both errors stay below the goal, None if they never do."""
+    good = [worst(point) < GOAL for point in curve]
+    for k, point in enumerate(curve):
+        if all(good[k:]):
+            return point["n_labels"]
+    return None
+
+
+def show(point):
+    """One line of progress."""
+    print(
+        f"  {point['n_labels']:4d} labels: force {point['force_relative_error']:.3f}, "
+        f"magnetic force {point['magnetic_force_relative_error']:.3f}",
+        flush=True,
+    )
+
+
+def main():
+    """Measure, print, store."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--kinds", nargs="+", default=["pulses", "heating"])
+    parser.add_argument("--name", default="active")
+    options = parser.parse_args()
+    started = time.time()
+    model = SpinLatticeCrystal("bcc", size=3, pair_potential="finnis-sinclair")
+    potential = EquivariantSpinPotential(cutoff=4.0, n_basis=8, n_channels=4)
+    results = []
+    for kind in options.kinds:
+        for seed in options.seeds:
+            pool, test = pools(model, kind, seed)
+            print(f"{kind}, seed {seed}: {time.process_time():.0f} s of CPU", flush=True)
+            rng = np.random.default_rng(seed)
+            active = learned(potential, pool, test, model, seed)
+            first = np.arange(N_INITIAL)
+            curves = {
+                "active": active.pop("curve"),
+                "random": drawn(potential, pool, first, test, rng, 2),
+                "random_from_nothing": drawn(potential, pool, first[:0], test, rng, 2),
+            }
+            row = {
+                "pool": kind, "seed": seed, **active,
+                **{f"reached_{name}": reached(curve) for name, curve in curves.items()},
+                "curves": curves,
+            }  # fmt: skip
+            print({k: v for k, v in row.items() if k != "curves"}, flush=True)
+            print(f"{time.process_time():.0f} s of CPU", flush=True)
+            results.append(row)
+            record(options.name, {"rows": results, "goal": GOAL}, started, seeds=options.seeds)
+
+
+if __name__ == "__main__":
+    main()
