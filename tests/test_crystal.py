@@ -430,6 +430,25 @@ class TestParameters:
         assert after != before
         assert after == crystal(exchange=CubicExchange(0.5)).compute(positions, spins).energy
 
+    def test_a_direction_of_arrays_may_be_set_anew(self):
+        system = crystal(anisotropy=CubicAnisotropy(0.1, axes=tuple(np.eye(3))))
+        positions, spins = configuration(system)
+        before = system.compute(positions, spins).energy
+        turned = tuple(np.eye(3) @ rotation(np.random.default_rng(0)))
+        system.set_params(anisotropy__axes=turned)
+        assert system.compute(positions, spins).energy != before
+
+    def test_atoms_of_another_number_are_refused(self):
+        system = crystal()
+        positions, spins = configuration(system)
+        for few in ((positions[:, 1:], spins), (positions, spins[:, 1:]), (positions[0], spins)):
+            with pytest.raises(ValueError, match=r"expected \(n_samples, 16, 3\)"):
+                system.compute(*few)
+        with pytest.raises(ValueError, match="2 samples of positions and 1 of spins"):
+            system.compute(np.repeat(positions, 2, axis=0), spins)
+        with pytest.raises(ValueError, match=r"expected \(n_samples, 16, 3\)"):
+            system.exchange_bonds(positions[:, 1:])
+
     def test_masses_and_moments_by_element(self):
         system = crystal("alloy")
         assert system.moments[:4].tolist() == [2.2, 0.6, 2.2, 0.0]

@@ -1,19 +1,17 @@
 """A crystal of atoms with moments whose energy is a formula: the analytic spin-lattice model."""
 
 import numbers
-from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 
 from .._checks import check_count
 from .._kernels.neighbours import pairs_within
-from .._kernels.radial import Tables, joined
+from .._kernels.radial import Tables
 from .._kernels.spin_lattice import Terms, bond_couplings, evaluate_samples
 from .._units import ATOMIC_MASS, BOHR_MAGNETON
+from ._crystal_terms import crystal_terms
 from .atoms import AtomicSystem, Evaluation, per_atom
-from .embedded_atom import FinnisSinclair
-from .interactions import BetheSlater, CubicAnisotropy, CubicExchange, Morse, UniaxialAnisotropy
 
 #: Positions in the conventional cell, in lattice constants.
 _BASES = {
@@ -21,8 +19,6 @@ _BASES = {
     "bcc": [(0.0, 0.0, 0.0), (0.5, 0.5, 0.5)],
     "fcc": [(0.0, 0.0, 0.0), (0.0, 0.5, 0.5), (0.5, 0.0, 0.5), (0.5, 0.5, 0.0)],
 }
-_EXCHANGES = {"cubic": CubicExchange, "bethe-slater": BetheSlater}
-_POTENTIALS = {"morse": Morse, "finnis-sinclair": FinnisSinclair}
 #: Lists reach this far beyond the cutoff, Å: atoms of a hot crystal move less than half of it.
 SKIN = 1.0
 
@@ -140,20 +136,10 @@ class SpinLatticeCrystal(AtomicSystem):
             raise ValueError(f"mass={self.mass!r}: expected positive numbers")
         if not (moments >= 0).all():
             raise ValueError(f"moment={self.moment!r}: expected numbers of μB, none negative")
-        kinds, kind = np.unique(
-            [f"{s} {int(m > 0)}" for s, m in zip(species, moments, strict=True)],
-            return_inverse=True,
-        )
-        made = _Tabulation([str(name).split() for name in kinds])
-        exchange = made.exchange(_named("exchange", self.exchange, _EXCHANGES))
-        laws = made.potential(_named("pair_potential", self.pair_potential, _POTENTIALS))
-        tables = joined(made.tables)
-        terms = Terms(
-            kind.reshape(-1).astype(np.int64), _inverse(moments), exchange, *laws,
-            max([0.0, *made.cutoffs]), bool((laws[1] >= 0).any()), float(bool(self.offset)),
-            self._field(), *_single_spin_terms(self.anisotropy),
+        tables, terms, reach = crystal_terms(
+            species, moments, self.exchange, self.pair_potential, self._field(), self.anisotropy,
+            self.offset,
         )  # fmt: skip
-        reach = max([0.0, *(tables.cutoff[k] for k in np.unique(exchange) if k >= 0)])
         for array in (masses, moments, positions, cell):
             array.flags.writeable = False
         return _Built(
@@ -274,7 +260,9 @@ class SpinLatticeCrystal(AtomicSystem):
         Evaluation
         """
         built = self._built()
-        positions, spins = (np.ascontiguousarray(x, dtype=np.float64) for x in (positions, spins))
+        positions, spins = (self._of_all_atoms(x) for x in (positions, spins))
+        if len(spins) != len(positions):
+            raise ValueError(f"{len(positions)} samples of positions and {len(spins)} of spins")
         pairs = pairs_within(positions, built.cell, built.terms.cutoff, SKIN)
         n_samples = len(positions)
         energy = np.empty(n_samples)
@@ -285,6 +273,17 @@ class SpinLatticeCrystal(AtomicSystem):
             energy, force.reshape(-1, 3), magnetic.reshape(-1, 3), stress,
         )  # fmt: skip
         return Evaluation(energy, force, magnetic, stress if virial else None)
+
+    def _of_all_atoms(self, vectors):
+        """Vectors as kernels take them: they do not look whether there are enough."""
+        vectors = np.ascontiguousarray(vectors, dtype=np.float64)
+        expected = self._built().positions.shape
+        if vectors.shape[1:] != expected:
+            raise ValueError(
+                f"positions or spins of shape {vectors.shape}; expected (n_samples, "
+                f"{expected[0]}, 3)"
+            )
+        return vectors
 
     def exchange_bonds(self, positions):
         """Bonds of the exchange and their strengths at given positions.
@@ -307,137 +306,26 @@ class SpinLatticeCrystal(AtomicSystem):
             J in eV/μB².
         """
         built = self._built()
-        positions = np.ascontiguousarray(positions, dtype=np.float64)
+        positions = self._of_all_atoms(positions)
         pairs = pairs_within(positions, built.cell, built.exchange_cutoff, SKIN)
         coupling = np.empty(len(pairs.first))
         bond_couplings(positions.reshape(-1, 3), pairs, built.tables, built.terms, coupling)
         return pairs, coupling
 
 
-class _Tabulation:
-    """Tables of laws, each made once, and which pair of kinds looks up which."""
-
-    def __init__(self, kinds):
-        self.kinds = kinds  # (symbol, "1" with a moment or "0")
-        self.tables, self.cutoffs, self._numbers = [], [], {}
-        self._held = []  # laws stay alive, or another could get the identity of one
-
-    def _number(self, key, make):
-        if key not in self._numbers:
-            self._numbers[key] = len(self.tables)
-            self.tables.append(make())
-            if np.isfinite(self.tables[-1][2]):
-                self.cutoffs.append(self.tables[-1][2])
-        return self._numbers[key]
-
-    def _empty(self):
-        return np.full((len(self.kinds),) * 2, -1, dtype=np.int64)
-
-    def _pairs(self, law_of):
-        """Numbers of the tables of laws ``law_of(symbol, symbol)``; None is no law."""
-        result = self._empty()
-        for (a, (one, _)), (b, (other, _)) in product(enumerate(self.kinds), repeat=2):
-            law = law_of(one, other)
-            if law is not None:
-                self._held.append(law)
-                result[a, b] = self._number(id(law), law.table)
-        return result
-
-    def exchange(self, law):
-        result = self._pairs(_by_pair("exchange", law, self._symbols()))
-        magnetic = np.array([carries == "1" for _, carries in self.kinds])
-        result[~(magnetic[:, None] & magnetic)] = -1
-        return result
-
-    def potential(self, law):
-        """Tables of pairs, of densities and of embedding, and amplitudes of roots."""
-        n = len(self.kinds)
-        nothing = np.full(n, -1, dtype=np.int64), np.zeros(n)
-        if not hasattr(law, "embedding_of"):
-            pair = self._pairs(_by_pair("pair_potential", law, self._symbols()))
-            return pair, self._empty(), *nothing
-        pair, density, (embedding, root) = self._empty(), self._empty(), nothing
-        for (a, (one, _)), (b, (other, _)) in product(enumerate(self.kinds), repeat=2):
-            first, second = sorted((one, other))
-            pair[a, b] = self._number(
-                ("pair", first, second), lambda i=first, j=second: law.pair_table(i, j)
-            )
-            density[a, b] = self._number(
-                ("density", one, other), lambda i=one, j=other: law.density_table(i, j)
-            )
-        for a, (symbol, _) in enumerate(self.kinds):
-            made = law.embedding_of(symbol)
-            if isinstance(made, tuple):
-                embedding[a] = self._number(("embedding", symbol), lambda made=made: made)
-            else:
-                root[a] = made
-        return pair, density, embedding, root
-
-    def _symbols(self):
-        return {symbol for symbol, _ in self.kinds}
-
-
-def _by_pair(name, law, symbols):
-    """The law of each pair of elements, as a function of both."""
-    if not isinstance(law, dict):
-        return lambda one, other: law
-    table = {}
-    for key, value in law.items():
-        ends = str(key).split("-")
-        if len(ends) != 2 or not set(ends) <= symbols:
-            raise ValueError(
-                f"{name} has the key {key!r}; expected pairs of {sorted(symbols)} such as "
-                f"'{sorted(symbols)[0]}-{sorted(symbols)[-1]}'"
-            )
-        table[tuple(sorted(ends))] = value
-    return lambda one, other: table.get(tuple(sorted((one, other))))
-
-
-def _named(name, law, known):
-    """A law, or the default one of a name."""
-    if isinstance(law, str):
-        if law not in known:
-            raise ValueError(f"{name}={law!r}: expected one of {sorted(known)}, a law or None")
-        return known[law]()
-    laws = law.values() if isinstance(law, dict) else [law]
-    for one in laws:
-        if not (one is None or hasattr(one, "table") or hasattr(one, "embedding_of")):
-            raise ValueError(f"{name}={one!r}: expected one of {sorted(known)}, a law or None")
-    return law
-
-
-def _single_spin_terms(anisotropy):
-    """Rows of uniaxial and of cubic anisotropies, shapes (n, 4) and (n, 11)."""
-    items = anisotropy if isinstance(anisotropy, list | tuple) else [anisotropy]
-    rows = {UniaxialAnisotropy: [], CubicAnisotropy: []}
-    for item in items:
-        if item is not None and type(item) not in rows:
-            raise ValueError(
-                f"anisotropy={item!r}: expected UniaxialAnisotropy, CubicAnisotropy, a list of "
-                "them or None"
-            )
-        if item is not None:
-            rows[type(item)].append(item.row())
-    uniaxial, cubic = rows.values()
-    return np.array(uniaxial).reshape(-1, 4), np.array(cubic).reshape(-1, 11)
-
-
-def _inverse(moments):
-    """1/μ, and 0 where there is no moment."""
-    return np.where(moments > 0, 1.0 / np.where(moments > 0, moments, 1.0), 0.0)
-
-
 def _fingerprint(value):
     """Something that differs when a parameter has been set anew.
 
-    Arrays and lists count by identity: comparing them would cost more than a step.
+    Arrays, lists and long tuples count by identity: comparing them would cost more than a step.
     """
     if hasattr(value, "get_params"):
         parameters = [v for k, v in vars(value).items() if k != "_known"]
         return type(value), *map(_fingerprint, parameters)
     if isinstance(value, dict):
         return tuple((k, _fingerprint(v)) for k, v in value.items())
-    if isinstance(value, tuple | str | bool | numbers.Number | None):
+    if isinstance(value, tuple) and len(value) < 16:
+        return tuple(map(_fingerprint, value))
+    if isinstance(value, str | bool | numbers.Number | None):
         return value
     return _Same(value)
 
