@@ -3,7 +3,6 @@
 import os
 
 import numpy as np
-from scipy.interpolate import CubicHermiteSpline
 from sklearn.base import BaseEstimator
 
 from .._kernels.radial import LOWEST, quintic_rows
@@ -217,9 +216,16 @@ def _spline(values, step):
     f = np.asarray(values, dtype=np.float64)
     slopes = np.gradient(f)
     slopes[2:-2] = (f[:-4] - f[4:] + 8.0 * (f[3:-1] - f[1:-3])) / 12.0
-    spline = CubicHermiteSpline(step * np.arange(len(f)), f, slopes / step)
-    derivative = spline.derivative()
-    return lambda x: (spline(x), derivative(x))
+
+    def law(x):
+        m = np.clip((np.asarray(x) / step).astype(np.int64), 0, len(f) - 2)
+        t = x / step - m
+        begin, rise = slopes[m], f[m + 1] - f[m]
+        square, cube = 3 * rise - 2 * begin - slopes[m + 1], begin + slopes[m + 1] - 2 * rise
+        value = f[m] + t * (begin + t * (square + t * cube))
+        return value, (begin + t * (2 * square + 3 * t * cube)) / step
+
+    return law
 
 
 def _parse_setfl(lines):
