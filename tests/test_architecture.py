@@ -1,4 +1,4 @@
-"""The floors of docs/development/architecture.md: a file imports only from its own and those below."""
+"""The floors of docs/development/architecture.md: files import from their own and those below."""
 
 import ast
 import re
