@@ -158,7 +158,7 @@ def consistency(train, test):
         unit = spins / np.linalg.norm(spins, axis=-1, keepdims=True)
         a, b = (x - (x * unit).sum(-1, keepdims=True) * unit for x in (ours, theirs))
         result[name] = {
-            "labels over gradients, perpendicular": float((a * b).sum() / (a * a).sum()),
+            "labels over gradients": float((a * b).sum() / (a * a).sum()),
             "correlation": float((a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum())),
             "held out": in_milli(potential.errors(test)),
         }
@@ -176,6 +176,18 @@ def pareto(train, test):
         rows.append({"energy_weight": weight, **run["held out"]})
         print("pareto", {k: round(v, 4) for k, v in rows[-1].items()})
     return rows
+
+
+def as_table(part):
+    """One row for each potential and null model: held-out errors and processor time."""
+    table = {}
+    for name, content in part.items():
+        if name == "null models":
+            table.update(content)
+        elif isinstance(content, dict) and "seeds" in content:
+            seconds = float(np.mean([run["processor_seconds"] for run in content["seeds"]]))
+            table[name] = {**content["held out, mean over seeds"], "processor_seconds": seconds}
+    return table
 
 
 def main():
@@ -231,6 +243,7 @@ def main():
         ),
         "consistency of the labels": consistency(train, test),
     }
+    results["tables"] = {name: as_table(results[name]) for name in ("undistorted", "displaced")}
     record("nio", results, started, seeds=list(range(arguments.seeds)))
 
 
