@@ -296,8 +296,6 @@ class EquivariantSpinPotential(Potential):
 def _closest(part, a, b, cutoff):
     """Shortest distance between atoms of two species in frames, infinite beyond the cutoff."""
     first, second = part.species.values == a, part.species.values == b
-    pairs = None
-    shortest = np.inf
     chosen = first | second
     positions = np.ascontiguousarray(part.position.values[:, chosen])
     pairs = pairs_within(positions, part.cell.values, cutoff)
@@ -308,5 +306,5 @@ def _closest(part, a, b, cutoff):
             first=pairs.first[unlike], second=pairs.second[unlike], offset=pairs.offset[unlike]
         )
     squares = np.empty(len(positions))
-    closest_pair(positions, pairs.first, pairs.second, pairs.offset, squares)
-    return min(shortest, float(np.sqrt(squares.min())))
+    closest_pair(positions, pairs.first, pairs.second, pairs.offset, cutoff, squares)
+    return float(np.sqrt(squares.min()))
