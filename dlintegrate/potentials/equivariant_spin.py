@@ -38,7 +38,7 @@ class EquivariantSpinPotential(Potential):
         Of the neighbours of an atom, in Å.
     n_basis : int, default 12
         Radial functions of pairs.
-    n_channels : int, default 6
+    n_channels : int, default 4
         Radial functions of densities: mixtures of the basis, for each pair of species.
     lmax : {0, 1, 2, 3}, default 2
         Largest degree of the densities.
@@ -79,7 +79,7 @@ class EquivariantSpinPotential(Potential):
     """
 
     def __init__(
-        self, cutoff=5.0, n_basis=12, n_channels=6, lmax=2, width=0, spin_orbit=False,
+        self, cutoff=5.0, n_basis=12, n_channels=4, lmax=2, width=0, spin_orbit=False,
         alpha=None, energy_weight=1.0, force_weight=1.0, magnetic_weight=1.0, virial_weight=0.1,
         stiffness=10.0, precision="double", training=None, warm_start=False, random_state=None,
     ):  # fmt: skip
@@ -296,8 +296,6 @@ class EquivariantSpinPotential(Potential):
 def _closest(part, a, b, cutoff):
     """Shortest distance between atoms of two species in frames, infinite beyond the cutoff."""
     first, second = part.species.values == a, part.species.values == b
-    pairs = None
-    shortest = np.inf
     chosen = first | second
     positions = np.ascontiguousarray(part.position.values[:, chosen])
     pairs = pairs_within(positions, part.cell.values, cutoff)
@@ -308,5 +306,5 @@ def _closest(part, a, b, cutoff):
             first=pairs.first[unlike], second=pairs.second[unlike], offset=pairs.offset[unlike]
         )
     squares = np.empty(len(positions))
-    closest_pair(positions, pairs.first, pairs.second, pairs.offset, squares)
-    return min(shortest, float(np.sqrt(squares.min())))
+    closest_pair(positions, pairs.first, pairs.second, pairs.offset, cutoff, squares)
+    return float(np.sqrt(squares.min()))
