@@ -87,11 +87,8 @@ def magnon_dispersion(system, wavevectors, state=None, *, amplitude=1e-3):
     def tilted(b, k, phase):
         tilt = np.where((crystal.labels == b)[:, None], phase[:, None] * axes[k], 0.0)
         spins = crystal.spins + amplitude * system.moments[:, None] * tilt
-        length = np.linalg.norm(spins, axis=-1, keepdims=True)
-        wanted = system.moments[:, None]
-        return crystal.positions, spins * np.divide(
-            wanted, length, where=length > 0, out=0 * length
-        )
+        restore_lengths(spins[None], system.moments)
+        return crystal.positions, spins
 
     def velocity(spins, known):
         torque = GYROMAGNETIC * np.cross(spins, known.magnetic_force)
