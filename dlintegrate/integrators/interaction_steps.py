@@ -9,6 +9,9 @@ from .._kernels.spin_sweeps import sweep_bonds, sweep_sites
 from .._units import GYROMAGNETIC
 from .spin_steps import midpoint_step, semi_implicit_step
 
+#: Weights of the last values in the polynomial through them, one step ahead.
+_EXTRAPOLATION = ((), (1.0,), (2.0, -1.0), (3.0, -3.0, 1.0))
+
 
 class InteractionStep(ABC):
     """Kick the momenta and turn the spins before and after the atoms move.
@@ -150,21 +153,25 @@ class Midpoint(InteractionStep):
         super().__init__(system, duration)
         self.tol = tol
         self.max_iterations = max_iterations
+        self.forget()
 
     def begin(self, positions, momenta, spins):
-        """Iterate to the fixed point."""
+        """Iterate to the fixed point, from where the last three fields point to."""
         field = SpinField(self.system, positions)
+        guess = sum(c * h for c, h in zip(_EXTRAPOLATION[len(self.last)], self.last, strict=True))
         unit = midpoint_step(
-            field, field.unit(spins), self.duration, tol=self.tol,
-            max_iterations=self.max_iterations,
+            field, field.unit(spins), self.duration, guess=guess if self.last else None,
+            tol=self.tol, max_iterations=self.max_iterations,
         )  # fmt: skip
+        self.last = [field.velocity, *self.last[:2]]
         momenta += self.duration * field.force
         return self.restored(field.moments * unit)
 
     end = begin
 
     def forget(self):
-        """Nothing is kept."""
+        """Drop the last fields."""
+        self.last = []
 
 
 class SpinField:
@@ -180,7 +187,8 @@ class SpinField:
         self.system, self.positions = system, positions
         self.moments = system.moments[:, None]
         self.magnetic = self.moments > 0
-        self.force = np.empty_like(positions)  #: at the last directions of each sample
+        #: at the last directions of each sample
+        self.force, self.velocity = np.empty_like(positions), np.empty_like(positions)
 
     def unit(self, spins):
         """Directions; along z where there is no moment."""
@@ -197,4 +205,6 @@ class SpinField:
         positions = self.positions if every else self.positions[samples]
         known = self.system.compute(positions, self.moments * directions)
         self.force[samples] = known.force
-        return self.angular_velocity(known.magnetic_force)
+        velocity = self.angular_velocity(known.magnetic_force)
+        self.velocity[samples] = velocity
+        return velocity

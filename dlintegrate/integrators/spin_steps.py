@@ -61,8 +61,7 @@ def semi_implicit_step(
 
 
 def midpoint_step(
-    field_of, spins, dt, *, damping=0.0, noise=None, first_field=None, tol=1e-13,
-    max_iterations=100,
+    field_of, spins, dt, *, damping=0.0, noise=None, guess=None, tol=1e-13, max_iterations=100,
 ):  # fmt: skip
     """Spherical midpoint rule (McLachlan, Modin and Verdier, Phys. Rev. E 89, 061301, 2014).
 
@@ -72,8 +71,10 @@ def midpoint_step(
 
     Parameters
     ----------
-    field_of, spins, dt, damping, noise, first_field
+    field_of, spins, dt, damping, noise
         As for :func:`semi_implicit_step`.
+    guess : ndarray, like ``spins``, optional
+        About the field at the midpoint: where the iteration starts.
     tol : float
         Largest change of a spin in the last iteration.
     max_iterations : int
@@ -85,17 +86,16 @@ def midpoint_step(
     """
     end = spins.copy()
     noise = np.zeros_like(spins) if noise is None else noise
+    if guess is not None:
+        cayley_turn(spins, spins, guess, noise, dt, 1.0, damping, end)
     left = np.arange(len(spins))  # a sample that has converged stays as it is
     last = np.full(len(spins), np.inf)
     for _ in range(max_iterations):
         every = len(left) == len(spins)  # neither selects nor copies: the usual case
         start, new = (spins, end) if every else (spins[left], end[left])
         middle, change = np.empty_like(start), np.empty(len(left))
-        if first_field is None:
-            midpoint_directions(start, new, middle)
-            field = field_of(middle, left)
-        else:
-            middle, field, first_field = start, first_field, None
+        midpoint_directions(start, new, middle)
+        field = field_of(middle, left)
         pushed = noise if every else noise[left]
         midpoint_iteration(start, middle, field, pushed, dt, damping, new, change)
         end[left] = new

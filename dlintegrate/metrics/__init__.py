@@ -5,6 +5,12 @@ Importing this module makes the scorers known to scikit-learn by name.
 
 from ._trajectories import by_temperature
 from .correlation import ThresholdTime, spin_correlation, threshold_time
+from .dispersion import (
+    commensurate_wavevectors,
+    dynamic_structure_factor,
+    magnon_dispersion,
+    phonon_dispersion,
+)
 from .drift import energy_drift, magnetization_drift, momentum_drift
 from .locality import effective_receptive_field, receptive_radius
 from .one_step import one_step_error, reference_integrator
@@ -32,7 +38,9 @@ __all__ = [
     "DiffusionCoefficient",
     "ThresholdTime",
     "by_temperature",
+    "commensurate_wavevectors",
     "diffusion_coefficient",
+    "dynamic_structure_factor",
     "effective_receptive_field",
     "energy_drift",
     "equipartition",
@@ -41,12 +49,14 @@ __all__ = [
     "get_scorer",
     "get_scorer_names",
     "magnetization_drift",
+    "magnon_dispersion",
     "make_scorer",
     "mean_square_displacement",
     "momentum_drift",
     "one_step_error",
     "ordering_weight",
     "phase_space_distance",
+    "phonon_dispersion",
     "radial_distribution",
     "receptive_radius",
     "reference_integrator",

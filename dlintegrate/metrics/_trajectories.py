@@ -81,6 +81,15 @@ def spins_of(trajectory, name="trajectory"):
     return states_of(trajectory, name, ("spin",))
 
 
+def atoms_of(trajectory, name="trajectory"):
+    """As :func:`states_of`, of atoms with moments: positions, momenta and spins."""
+    states = states_of(trajectory, name, ("atoms",))
+    order = ["position", "momentum", "spin"]
+    if "variable" in states.coords and list(states["variable"].values) != order:
+        states = states.sel(variable=order)
+    return states
+
+
 def particles_of(trajectory, name="trajectory"):
     """As :func:`states_of`, of particles only, positions before momenta."""
     states = states_of(trajectory, name, ("phase_space",))

@@ -9,9 +9,7 @@ from ._trajectories import (
     lost_frames,
     n_sites,
     over_samples,
-    particles_of,
     sample_coords,
-    spins_of,
     states_of,
     warn_lost,
 )
@@ -78,7 +76,7 @@ def momentum_drift(trajectory):
     RuntimeWarning
         If samples failed; as for :func:`energy_drift`.
     """
-    states = particles_of(trajectory)
+    states = states_of(trajectory, kinds=("phase_space", "atoms"))
     total = _totals(trajectory, states, "momentum") / n_sites(states)
     length = np.linalg.norm(total - total[:, :1], axis=-1)
     return _summarize(_mask_lost(length, trajectory), states, "momentum")
@@ -110,7 +108,7 @@ def magnetization_drift(trajectory):
     RuntimeWarning
         If samples failed; as for :func:`energy_drift`.
     """
-    spins = spins_of(trajectory)
+    spins = states_of(trajectory, kinds=("spin", "atoms"))
     m = _totals(trajectory, spins, "magnetization") / n_sites(spins)
     magnitude = np.linalg.norm(m, axis=-1)
     drift = _mask_lost(magnitude - magnitude[:, :1], trajectory)
@@ -143,7 +141,9 @@ def _totals(trajectory, states, name):
     total = np.empty((states.sizes["sample"], states.sizes["time"], states.sizes["component"]))
     for block in blocks(states):
         part = states[:, block]
-        part = (part[:, :, 1] if kind_of(states) == "phase_space" else part).values
+        if kind_of(states) != "spin":
+            part = part[:, :, {"momentum": 1, "magnetization": 2}[name]]
+        part = part.values
         axes = tuple(range(2, part.ndim - 1))
         total[:, block] = part.sum(axis=axes, dtype=np.float64)
     return total

@@ -14,6 +14,8 @@ _STEP_RESOLUTION = 0.01
 #: Substep for particles, in units of σ(m/ε)^½, at resolution 1; at 0.01 halving it changes the
 #: state after 0.1 by 6e-10, as long as the forces are smooth (n = 16, density 0.38, T = 0.71).
 _PARTICLE_STEP = 0.25
+#: Substep of atoms with moments at resolution 1, fs.
+_ATOMIC_STEP = 1.0
 #: Substep of Runge-Kutta with damping, in units of that of the splitting; measured on the cubic
 #: lattice for dt = 0.1 and α = 0.1: 2e-10 after one step.
 _DAMPED_STEP = 0.5
@@ -153,7 +155,8 @@ def reference_integrator(system, dt, resolution=_STEP_RESOLUTION, damping=0.0):
     For spins with exchange Blanes and Moan's fourth-order composition; on lattices with odd
     sides, which have no two sublattices, the implicit midpoint rule with far smaller steps.
     With damping, and for other spins in a local field, :class:`RungeKutta4`. For
-    particles the splitting of Blanes and Moan for forces that are gradients.
+    particles the splitting of Blanes and Moan for forces that are gradients; for atoms with
+    moments :class:`SpinLatticeSplitting` at a hundredth of the step.
 
     Parameters
     ----------
@@ -162,8 +165,8 @@ def reference_integrator(system, dt, resolution=_STEP_RESOLUTION, damping=0.0):
         The step to be judged.
     resolution : float, default 0.01
         Longest substep in units of 6/max|h|, which is 1/J on the cubic lattice; for
-        particles in units of 0.25 σ(m/ε)^½. For other spins h is the part of the field
-        perpendicular to them, on random ones, and a field is spent on finding it.
+        particles in units of 0.25 σ(m/ε)^½, for atoms of fs. For other spins h is the part of
+        the field perpendicular to them, on random ones, and a field is spent on finding it.
     damping : float, default 0.0
         α of the Landau-Lifshitz-Gilbert equation, for spins.
 
@@ -189,13 +192,22 @@ def reference_integrator(system, dt, resolution=_STEP_RESOLUTION, damping=0.0):
     On the s-d model at 6² halving the substeps changes the state after ``dt`` = 1 to 8 by
     less than 1e-4 of the error of ``SemiImplicitB(drop_longitudinal=True)`` at that step.
     """
-    from ..integrators import BlanesMoan4, BlanesMoanRKN4, ImplicitMidpoint, RungeKutta4
-    from ..systems import HeisenbergLattice, LennardJones2D
+    from ..integrators import (
+        BlanesMoan4,
+        BlanesMoanRKN4,
+        ImplicitMidpoint,
+        RungeKutta4,
+        SpinLatticeSplitting,
+    )
+    from ..systems import AtomicSystem, HeisenbergLattice, LennardJones2D
 
     if isinstance(system, LennardJones2D):
         unit = system.sigma / math.sqrt(system.epsilon)
         n = max(4, math.ceil(abs(dt) / (resolution * _PARTICLE_STEP * unit) * (1 - 1e-12)))
         return BlanesMoanRKN4(system, dt / n)
+    if isinstance(system, AtomicSystem):  # of second order: 1e-4 of the error of dt
+        n = max(100, math.ceil(abs(dt) / (resolution * _ATOMIC_STEP)))
+        return SpinLatticeSplitting(system, dt / n)
     if not hasattr(system, "field_of"):
         raise TypeError(f"no converged reference is known for {type(system).__name__}; pass one")
     if damping or not isinstance(system, HeisenbergLattice):
