@@ -54,7 +54,7 @@ learner = ActiveLearner(
         thermostat, temperatures=[500.0, 1500.0, 3000.0], t_max=200.0, n_trajectories=2
     ),
     batch_size=5,
-    n_rounds=4,
+    n_rounds=3,
     validation=test,
 )
 learner.fit(initial)
@@ -68,7 +68,7 @@ plot_exploration(learner.rounds_, right)
 # Magnetisation of atoms and spins in motion, from the best of the potentials and from the exact
 # model. Small crystals keep some of it above the Curie temperature.
 
-temperatures = np.array([100.0, 400.0, 700.0, 1000.0, 1300.0])
+temperatures = np.array([100.0, 500.0, 900.0, 1300.0])
 _, axes = plt.subplots(figsize=(5.0, 3.6), layout="constrained")
 for system, look in (
     (iron, {"color": "#000000", "marker": "o", "label": "true"}),
@@ -76,8 +76,8 @@ for system, look in (
 ):
     means = []
     for temperature in temperatures:
-        magnetization = run(system, temperature, 1500.0, aligned).magnetization
-        late = magnetization.isel(time=slice(25, None))
+        magnetization = run(system, temperature, 1000.0, aligned).magnetization
+        late = magnetization.isel(time=slice(20, None))
         means.append(float(np.linalg.norm(late, axis=-1).mean()) / iron.moments.sum())
     axes.plot(temperatures, means, **{"label": "learned", "linestyle": "--"} | look)
 axes.set(xlabel="temperature (K)", ylabel="magnetisation / saturation", ylim=(0, 1))
