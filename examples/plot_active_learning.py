@@ -42,8 +42,9 @@ cold = run(iron, 100.0, 200.0, aligned).phase_space.isel(time=slice(1, None))
 initial = make_frames(iron, cold.values.reshape(-1, *aligned.shape[1:]))
 
 # %%
-# Four potentials explore from there, at up to twice the melting point. Test frames are a hot run of
-# the exact model; they steer nothing but the question whether it is time to stop.
+# Four potentials explore from there, with thermostats at up to 3000 K. The test frames, a hot run of
+# the exact model, decide when it is time to stop; in the first round they also say how far a
+# deviation of the ensemble can be trusted.
 
 hot = run(iron, 3000.0, 300.0, aligned).phase_space.isel(time=slice(5, None))
 test = make_frames(iron, hot.values.reshape(-1, *aligned.shape[1:]))
@@ -70,16 +71,18 @@ plot_exploration(learner.rounds_, right)
 
 temperatures = np.array([100.0, 500.0, 900.0, 1300.0])
 _, axes = plt.subplots(figsize=(5.0, 3.6), layout="constrained")
-for system, look in (
-    (iron, {"color": "#000000", "marker": "o", "label": "true"}),
-    (LearnedCrystal(iron, learner.potential_), {"color": "#D55E00", "marker": "s"}),
-):
+systems = {"true": iron, "learned": LearnedCrystal(iron, learner.potential_)}
+looks = {
+    "true": {"color": "#000000", "marker": "o"},
+    "learned": {"color": "#D55E00", "marker": "s"},
+}
+for name, system in systems.items():
     means = []
     for temperature in temperatures:
         magnetization = run(system, temperature, 1000.0, aligned).magnetization
         late = magnetization.isel(time=slice(20, None))
         means.append(float(np.linalg.norm(late, axis=-1).mean()) / iron.moments.sum())
-    axes.plot(temperatures, means, **{"label": "learned", "linestyle": "--"} | look)
+    axes.plot(temperatures, means, label=name, **looks[name])
 axes.set(xlabel="temperature (K)", ylabel="magnetisation / saturation", ylim=(0, 1))
 axes.legend(frameon=False)
 plt.show()
