@@ -2,8 +2,8 @@
 Active learning of iron
 =======================
 
-Twenty labelled frames of cold iron, and a potential that asks for what it misses; then magnetisation
-against temperature, learned and true. Cost: about forty seconds.
+Twenty labelled frames of cold iron, and a potential that asks for what it misses; then
+magnetisation against temperature, learned and true. Cost: about forty seconds.
 """
 
 # %%
@@ -42,8 +42,8 @@ cold = run(iron, 100.0, 200.0, aligned).phase_space.isel(time=slice(1, None))
 initial = make_frames(iron, cold.values.reshape(-1, *aligned.shape[1:]))
 
 # %%
-# Four potentials explore from there, with thermostats at up to 3000 K. The test frames, a hot run of
-# the exact model, decide when it is time to stop; in the first round they also say how far a
+# Four potentials explore from there, with thermostats at up to 3000 K. The test frames, a hot run
+# of the exact model, decide when it is time to stop; in the first round they also say how far a
 # deviation of the ensemble can be trusted.
 
 hot = run(iron, 3000.0, 300.0, aligned).phase_space.isel(time=slice(5, None))
