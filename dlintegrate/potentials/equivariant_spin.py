@@ -308,5 +308,5 @@ def _closest(part, a, b, cutoff):
             first=pairs.first[unlike], second=pairs.second[unlike], offset=pairs.offset[unlike]
         )
     squares = np.empty(len(positions))
-    closest_pair(positions, pairs.first, pairs.second, pairs.offset, squares)
+    closest_pair(positions, pairs.first, pairs.second, pairs.offset, cutoff, squares)
     return min(shortest, float(np.sqrt(squares.min())))
