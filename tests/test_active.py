@@ -16,10 +16,13 @@ from dlintegrate import (
     ActiveLearner,
     DynamicsExplorer,
     Ensemble,
+    EquivariantSpinPotential,
     Explorer,
     FolderLabeller,
     Integrator,
     PoolExplorer,
+    SpinLatticeCrystal,
+    SpinLatticeSplitting,
 )
 from dlintegrate.active import calibrate, store
 from dlintegrate.active.calibration import rank_correlation
@@ -28,6 +31,7 @@ from dlintegrate.active.explorers import frames_of
 from dlintegrate.active.frame_sets import frame_keys, join, read_frames, write_frames
 from dlintegrate.active.labellers import label_with
 from dlintegrate.active.selection import choose, farthest_points, sort_out, trust_levels
+from dlintegrate.frames import make_frames
 from dlintegrate.plotting import plot_calibration, plot_exploration, plot_rounds
 
 matplotlib.use("Agg")
@@ -254,7 +258,7 @@ class TestRounds:
         fitted.fit(labelled(6))
         held = np.array(frame_keys(fitted.frames_))[fitted.frames_.held_out.values == 1]
         assert len(held) == 3 and not set(held) & set(seen[-1])
-        assert [record["n_test"] for record in fitted.rounds_] == [1, 2, 3]
+        assert [record["n_test"] for record in fitted.rounds_] == [2, 2, 3]
 
     def test_the_budget_ends_it(self):
         fitted = learner(n_rounds=1, tolerance=1e-9).fit(INITIAL)
@@ -606,6 +610,54 @@ class TestDynamics:
     def test_what_cannot_be_explored_is_named(self, options, message):
         with pytest.raises(ValueError, match=message):
             learner(explorer=self.explorer(**options)).fit(INITIAL)
+
+
+@pytest.mark.slow
+class TestIron:
+    """The parts that users put together."""
+
+    def test_a_potential_learns_iron_and_a_killed_run_resumes_bit_for_bit(
+        self, tmp_path, monkeypatch
+    ):
+        iron = SpinLatticeCrystal("bcc", size=2, pair_potential="finnis-sinclair")
+        initial = make_frames(iron, iron.random_states(6, random_state=0, order=5.0))
+        test = make_frames(iron, iron.random_states(6, random_state=1))
+        thermostat = SpinLatticeSplitting(
+            iron, dt=2.0, spin_step="semi-implicit", friction=0.02, damping=0.1
+        )
+        options = {
+            "potential": EquivariantSpinPotential(cutoff=4.0, n_basis=6, n_channels=2),
+            "labeller": iron,
+            "explorer": DynamicsExplorer(
+                thermostat, [300.0, 1500.0], t_max=80.0, save_every=10, n_trajectories=2
+            ),
+            "n_models": 3, "batch_size": 3, "n_rounds": 2, "validation": test, "tolerance": 1e-6,
+        }  # fmt: skip
+        whole = ActiveLearner(**options).fit(initial)
+        assert whole.rounds_[-1]["force_error"] < whole.rounds_[0]["force_error"]
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                EquivariantSpinPotential, "fit", _dying_fit(EquivariantSpinPotential.fit, 5)
+            )
+            with pytest.raises(KeyboardInterrupt):
+                ActiveLearner(**options, folder=tmp_path).fit(initial)
+        resumed = ActiveLearner(**options, folder=tmp_path).fit(initial)
+        assert repr(resumed.rounds_) == repr(whole.rounds_)
+        for a, b in zip(resumed.potentials_, whole.potentials_, strict=True):
+            np.testing.assert_array_equal(a.predict(test).force, b.predict(test).force)
+
+
+def _dying_fit(fit, n):
+    """A fit that is killed when it is called for the n-th time."""
+    calls = []
+
+    def dying(self, *arguments):
+        calls.append(1)
+        if len(calls) == n:
+            raise KeyboardInterrupt
+        return fit(self, *arguments)
+
+    return dying
 
 
 class TestPictures:

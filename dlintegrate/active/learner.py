@@ -42,7 +42,8 @@ class ActiveLearner(BaseEstimator):
         over its atoms of the root mean square distance of the members from their mean. A dict
         has pairs for ``"force"`` and ``"magnetic_force"``. Automatic levels: the lower one is
         the deviation at which the calibrated error of an atom reaches the ``tolerance``, the
-        upper one ten times that.
+        upper one ten times that. Calibrated is on the frames labelled in the last round, before
+        they were learned; in the first round, on held-out frames.
     trust_unit : {"rms", "absolute"}, default "rms"
         Whether ``trust`` is in units of the rms label, or in eV/Å and eV/μB.
     tolerance : float, default 0.05

@@ -147,7 +147,11 @@ class Run:
     def _levels(self, record, unit):
         learner = self.learner
         relative = learner.trust_unit == "rms"
-        scale = {q: record.get(f"{q}_scale", np.nan) for q in QUANTITIES}
+        # what was chosen in the last round is nearest to where the levels are used
+        latest = self.records[-2] if len(self.records) > 1 else {}
+        scale = {
+            q: latest.get(f"new_{q}_scale", record.get(f"{q}_scale", np.nan)) for q in QUANTITIES
+        }
         return trust_levels(
             check_trust(learner.trust),
             unit if relative else dict.fromkeys(QUANTITIES, 1.0),
