@@ -12,14 +12,19 @@ import time
 import numpy as np
 import pytest
 import xarray as xr
+from sklearn.base import clone
 
 from dlintegrate import (
     BlanesMoan4,
     CorrectedIntegrator,
     ElementaryDifferentialResidue,
+    GraphForce,
     HeisenbergLattice,
     LennardJones2D,
+    RollOut,
     SuzukiTrotter2,
+    TorqueCNN,
+    UNetResidue,
     VelocityVerlet,
     list_pretrained,
     load,
@@ -29,6 +34,7 @@ from dlintegrate import (
     save,
 )
 from dlintegrate.cli import main
+from dlintegrate.cli.checkpoints import fit_with_checkpoints
 from dlintegrate.metrics import (
     energy_drift,
     one_step_error,
@@ -265,6 +271,31 @@ class TestFit:
         assert (whole.step(samples) == parts.step(samples)).all()
         assert whole.corrector_.get_params() == parts.corrector_.get_params()
         assert parts.corrector.checkpoint is None
+
+    @pytest.mark.parametrize("corrector, parameter", [
+        (UNetResidue(), "checkpoint"), (GraphForce(), "training__checkpoint"),
+        (TorqueCNN(), "training__checkpoint"),
+        (GraphForce(training=RollOut(epochs=3)), "training__checkpoint"),
+        (GraphForce(training=RollOut(checkpoint="own")), None),
+        (ElementaryDifferentialResidue(), None),
+    ])  # fmt: skip
+    def test_every_network_trains_with_a_checkpoint_unless_it_has_its_own(
+        self, corrector, parameter, folder
+    ):
+        """Seen by the parameters that the corrector has while it is fitted, and after."""
+        estimator = CorrectedIntegrator(SuzukiTrotter2(SYSTEM, 0.1), corrector)
+        seen = {}
+
+        def fit(progress):
+            seen.update(estimator.corrector.get_params())
+            estimator.corrector_ = clone(estimator.corrector)
+
+        estimator.fit = fit
+        fit_with_checkpoints(estimator, (), "here", resume=True, progress=False)
+        paths = {key for key, value in seen.items() if value == "here"}
+        assert paths == ({parameter} if parameter else set())
+        assert estimator.corrector is corrector
+        assert str(estimator.corrector_.get_params()) == str(corrector.get_params())
 
 
 class TestSimulate:

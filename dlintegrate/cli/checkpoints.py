@@ -59,14 +59,17 @@ def _checkpoint_parameters(corrector):
     """Prefix of ``checkpoint`` among the parameters; None if there is none, or one is set."""
     parameters = corrector.get_params(deep=False)
     if "training" in parameters:
-        return "training__" if _training(corrector).checkpoint is None else None
+        return "training__" if getattr(_training(corrector), "checkpoint", "") is None else None
     return "" if parameters.get("checkpoint", "none") is None else None
 
 
 def _training(corrector):
     """The training that a corrector holds, or the one that it would make itself."""
     from .. import FieldTraining, ForceCorrector, RollOut
+    from ..correctors._fitted_module import FittedModule
 
     if corrector.training is not None:
         return clone(corrector.training)
-    return RollOut() if isinstance(corrector, ForceCorrector) else FieldTraining()
+    if isinstance(corrector, ForceCorrector):
+        return RollOut()
+    return FieldTraining() if isinstance(corrector, FittedModule) else None

@@ -339,4 +339,4 @@ class _Same:
     def __eq__(self, other):
         return isinstance(other, _Same) and self.held is other.held
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
