@@ -49,7 +49,7 @@ class EquivariantSpinPotential(Potential):
         antisymmetric exchange). Without them, spins alone can be rotated at no cost: exactly.
     alpha : float, optional
         Strength of the ridge; chosen by cross-validation over blocks of frames by default.
-    energy_weight, force_weight, magnetic_weight, virial_weight : float, default 0.3, 1, 1 and 0.1
+    energy_weight, force_weight, magnetic_weight, virial_weight : float, default 0.4, 1, 1 and 0.1
         What the relative mean square error of each label counts, where the frames have it. Labels
         that agree with each other can all be had, whatever the weights; where they do not, it is
         the forces that move a dynamics. Without virials the pressure is not determined.
@@ -81,7 +81,7 @@ class EquivariantSpinPotential(Potential):
 
     def __init__(
         self, cutoff=5.0, n_basis=12, n_channels=4, lmax=2, width=0, spin_orbit=False,
-        alpha=None, energy_weight=0.3, force_weight=1.0, magnetic_weight=1.0, virial_weight=0.1,
+        alpha=None, energy_weight=0.4, force_weight=1.0, magnetic_weight=1.0, virial_weight=0.1,
         stiffness=10.0, precision="double", training=None, warm_start=False, random_state=None,
     ):  # fmt: skip
         self.cutoff = cutoff
