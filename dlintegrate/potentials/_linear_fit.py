@@ -13,6 +13,9 @@ _SMOOTH = 4.0
 _FOLDS = 5
 #: Without enough frames to choose it.
 _ALPHA = 1e-6
+#: Features smaller than this share of their kin are not scaled up: what frames hardly vary, such
+#: as the length of the spins, must not get a coefficient that makes much of a small change.
+_FAINT = 1e-3
 
 
 class LinearFit:
@@ -61,10 +64,21 @@ class LinearFit:
             (n_species, n_invariants), ``shift`` (n_species,), ``alpha``.
         """
         products = self._products(parts, weights)
-        self.alpha = _chosen(products, self._prior()) if alpha is None else float(alpha)
         gram, moments, _ = (sum(x) for x in zip(*products, strict=True))
-        self._unpack(_Ridge(gram, moments, self._prior()).solve(self.alpha))
+        scale = self._prior() * self._sizes(np.sqrt(np.diag(gram)))
+        self.alpha = _chosen(products, scale) if alpha is None else float(alpha)
+        self._unpack(_Ridge(gram, moments, scale).solve(self.alpha))
         return self
+
+    def _sizes(self, norms):
+        """Norms of the columns of the design matrix, faint ones raised towards their kin."""
+        n_species, _, n_basis, _ = self.channels.shape
+        pair, rest, shift = np.split(norms, [self.n_pair, self.n_features])
+        pair = pair.reshape(n_species**2, self.n_forms, n_basis)
+        rest = rest.reshape(n_species, self.n_invariants)
+        pair = np.maximum(pair, _FAINT * pair.max(axis=1, keepdims=True))
+        rest = np.maximum(rest, _FAINT * rest.max(axis=1, keepdims=True))
+        return np.concatenate([pair.ravel(), rest.ravel(), shift])
 
     def _prior(self):
         """How strongly each feature is held back, relative to the others."""
@@ -179,10 +193,10 @@ def _label_counts(parts):
 class _Ridge:
     """Ridge regression for many strengths, from products of the design matrix."""
 
-    def __init__(self, gram, moments, prior):
-        scale = np.sqrt(np.diag(gram))
-        self.used = scale > 1e-10 * scale.max(initial=1e-300)
-        self.scale = (scale * prior)[self.used]
+    def __init__(self, gram, moments, scale):
+        norms = np.sqrt(np.diag(gram))
+        self.used = norms > 1e-10 * norms.max(initial=1e-300)
+        self.scale = scale[self.used]
         scaled = gram[np.ix_(self.used, self.used)] / self.scale[:, None] / self.scale
         self.values, self.vectors = np.linalg.eigh(scaled)
         self.projected = self.vectors.T @ (moments[self.used] / self.scale)
@@ -194,14 +208,14 @@ class _Ridge:
         return solution
 
 
-def _chosen(folds, prior):
+def _chosen(folds, scale):
     """The strength with the least error over folds left out."""
     if len(folds) < 2:
         return _ALPHA
     total = [sum(x) for x in zip(*folds, strict=True)]
     errors = np.zeros(len(ALPHAS))
     for gram, moments, square in folds:
-        ridge = _Ridge(total[0] - gram, total[1] - moments, prior)
+        ridge = _Ridge(total[0] - gram, total[1] - moments, scale)
         for number, alpha in enumerate(ALPHAS):
             c = ridge.solve(alpha)
             errors[number] += c @ gram @ c - 2 * c @ moments + square

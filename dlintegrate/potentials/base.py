@@ -9,7 +9,10 @@ from sklearn.exceptions import NotFittedError
 from ..frames.layout import check_frames, frames_from_arrays
 from ..persistence import VersionedState
 from ..systems.atoms import Evaluation
+from ._tensors import numbers_of
 
+#: Atoms whose energies are predicted at once: their neighbours are in memory.
+_ATOMS_PER_PASS = 4096
 _KINDS = ("energy", "force", "magnetic_force")
 #: Spins shorter than this share of the longest are taken for noise on a species without moment.
 _NO_MOMENT = 1e-2
@@ -48,8 +51,11 @@ class Potential(VersionedState, BaseEstimator, ABC):
         """Learn from checked frames; ``species_``, ``moments_`` and ``scales_`` are known."""
 
     @abstractmethod
-    def _evaluate(self, positions, cell, spins, kinds, virial):
-        """Energy and gradients of checked arrays, as :meth:`compute`."""
+    def _evaluate(self, positions, cell, spins, kinds, virial, moving):
+        """Energy and gradients of checked arrays, as :meth:`compute`.
+
+        With ``moving``, the next call is likely to have nearly the same positions.
+        """
 
     def fit(self, frames, validation=None):
         """Learn from labelled frames.
@@ -119,9 +125,8 @@ class Potential(VersionedState, BaseEstimator, ABC):
         cell = np.ascontiguousarray(cell, dtype=np.float64)
         if cell.shape not in ((3, 3), (len(positions), 3, 3)):
             raise ValueError(f"cell has shape {cell.shape}; expected (3, 3), rows are vectors")
-        from ._tensors import numbers_of
-
-        return self._evaluate(positions, cell, spins, numbers_of(species, self.species_), virial)
+        kinds = numbers_of(species, self.species_)
+        return self._evaluate(positions, cell, spins, kinds, virial, moving=True)
 
     def predict(self, frames):
         """Energies, forces and magnetic forces of frames.
@@ -140,11 +145,17 @@ class Potential(VersionedState, BaseEstimator, ABC):
         return labelled if isinstance(frames, list | tuple) else labelled[0]
 
     def _predicted(self, part):
-        position, spin, cell = (part[v].values for v in ("position", "spin", "cell"))
-        cell = cell[0] if (cell == cell[0]).all() else cell
-        known = self.compute(position, cell, spin, list(part.species.values), virial=True)
+        arrays = [np.ascontiguousarray(part[v].values) for v in ("position", "cell", "spin")]
+        kinds = numbers_of(part.species.values, self.species_)
+        step = max(1, _ATOMS_PER_PASS // len(kinds))
+        passes = [
+            self._evaluate(*(a[start : start + step] for a in arrays), kinds, True, moving=False)
+            for start in range(0, part.sizes["frame"], step)
+        ]
+        known = Evaluation(*(np.concatenate(x) for x in zip(*passes, strict=True)))
+        position, cell, spin = arrays
         return frames_from_arrays(
-            position, part.cell.values, part.species.values, spins=spin, **known._asdict()
+            position, cell, part.species.values, spins=spin, **known._asdict()
         )
 
     def errors(self, frames):
@@ -202,8 +213,6 @@ class Potential(VersionedState, BaseEstimator, ABC):
 
     def _magnetic(self, part):
         """Which atoms carry a moment, shape (n_atoms,)."""
-        from ._tensors import numbers_of
-
         return self.moments_[numbers_of(part.species.values, self.species_)] > 0
 
     def _check_parameters(self):

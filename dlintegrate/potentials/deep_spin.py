@@ -171,7 +171,7 @@ class DeepSpinPotential(Potential):
             module.shift.zero_()
         return cache["module"]
 
-    def _evaluate(self, positions, cell, spins, kinds, virial):
+    def _evaluate(self, positions, cell, spins, kinds, virial, moving):
         import torch
 
         from .training import gradients

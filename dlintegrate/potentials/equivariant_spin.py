@@ -49,9 +49,10 @@ class EquivariantSpinPotential(Potential):
         antisymmetric exchange). Without them, spins alone can be rotated at no cost: exactly.
     alpha : float, optional
         Strength of the ridge; chosen by cross-validation over blocks of frames by default.
-    energy_weight, force_weight, magnetic_weight, virial_weight : float, default 1, 1, 1 and 0.1
-        What the relative mean square error of each label counts, where the frames have it. Without
-        virials a potential knows nothing of the pressure.
+    energy_weight, force_weight, magnetic_weight, virial_weight : float, default 0.4, 1, 1 and 0.1
+        What the relative mean square error of each label counts, where the frames have it. Labels
+        that agree with each other can all be had, whatever the weights; where they do not, it is
+        the forces that move a dynamics. Without virials the pressure is not determined.
     stiffness : float, default 10.0
         Of a wall ``stiffness (d - r)³`` (eV/Å³) at distances below the shortest d of the frames
         between two species: where nothing is known, atoms part again. It is 0 in all frames.
@@ -80,7 +81,7 @@ class EquivariantSpinPotential(Potential):
 
     def __init__(
         self, cutoff=5.0, n_basis=12, n_channels=4, lmax=2, width=0, spin_orbit=False,
-        alpha=None, energy_weight=1.0, force_weight=1.0, magnetic_weight=1.0, virial_weight=0.1,
+        alpha=None, energy_weight=0.4, force_weight=1.0, magnetic_weight=1.0, virial_weight=0.1,
         stiffness=10.0, precision="double", training=None, warm_start=False, random_state=None,
     ):  # fmt: skip
         self.cutoff = cutoff
@@ -234,9 +235,9 @@ class EquivariantSpinPotential(Potential):
 
     # Evaluation --------------------------------------------------------------------------
 
-    def _evaluate(self, positions, cell, spins, kinds, virial):
+    def _evaluate(self, positions, cell, spins, kinds, virial, moving):
         n_samples, n_atoms, _ = positions.shape
-        pairs = pairs_within(positions, cell, float(self.cutoff), SKIN)
+        pairs = pairs_within(positions, cell, float(self.cutoff), SKIN if moving else 0.0)
         packed = self._packed()
         sigma = spins * self._inverse_moments[kinds, None]
         energy = np.empty(n_samples)
