@@ -225,6 +225,8 @@ class Run:
 
     def _stop_after_exploring(self, record):
         learner = self.learner
+        if record["n_explored"] == 0 and record["n_failed"] == 0:
+            raise Stop("stalled", "every explored frame has a label already; explore elsewhere")
         if record["n_explored"] == 0:
             raise Stop(
                 "exploration failed",
