@@ -44,8 +44,19 @@ DRAWS = (4, 8, 16, 32, 64, 128)
 DT, SAVE = 2.0, 50  # fs, steps
 
 
-def trajectory(model, kind, seed):
-    """States of one trajectory, (n_frames, 3, n_atoms, 3)."""
+def trajectory(model, kind, seed, kept):
+    """States of one trajectory, (n_frames, 3, n_atoms, 3), computed or as ``kept`` has them."""
+    path = None if kept is None else Path(kept) / f"{kind}_{seed}.npy"
+    if path is None or not path.exists():
+        states = simulated(model, kind, seed)
+        if path is None:
+            return states
+        np.save(path, states)
+    return np.load(path)
+
+
+def simulated(model, kind, seed):
+    """One trajectory of the exact model."""
     rng = np.random.default_rng(seed)
     state = model.random_states(1, rng, order=1e6)
     state[:, 0] = model.reference_positions
@@ -68,9 +79,9 @@ def trajectory(model, kind, seed):
     return np.array(frames)
 
 
-def pools(model, kind, seed):
+def pools(model, kind, seed, kept):
     """Pool and test frames with exact labels."""
-    first, second, other = (trajectory(model, kind, 10 * seed + k) for k in range(3))
+    first, second, other = (trajectory(model, kind, 10 * seed + k, kept) for k in range(3))
     pool = make_frames(model, np.concatenate([first, second]))
     pool = pool.assign_coords(trajectory=("frame", np.repeat([0, 1], len(first))))
     return pool, make_frames(model, other)
@@ -158,7 +169,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--kinds", nargs="+", default=["pulses", "heating"])
-    parser.add_argument("--name", default="active")
+    parser.add_argument("--keep", help="folder in which trajectories are kept between runs")
     options = parser.parse_args()
     started = time.time()
     model = SpinLatticeCrystal("bcc", size=3, pair_potential="finnis-sinclair")
@@ -166,7 +177,7 @@ def main():
     results = []
     for kind in options.kinds:
         for seed in options.seeds:
-            pool, test = pools(model, kind, seed)
+            pool, test = pools(model, kind, seed, options.keep)
             print(f"{kind}, seed {seed}: {time.process_time():.0f} s of CPU", flush=True)
             rng = np.random.default_rng(seed)
             active = learned(potential, pool, test, model, seed)
@@ -184,7 +195,7 @@ def main():
             print({k: v for k, v in row.items() if k != "curves"}, flush=True)
             print(f"{time.process_time():.0f} s of CPU", flush=True)
             results.append(row)
-            record(options.name, {"rows": results, "goal": GOAL}, started, seeds=options.seeds)
+            record("active", {"rows": results, "goal": GOAL}, started, seeds=options.seeds)
 
 
 if __name__ == "__main__":

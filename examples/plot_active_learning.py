@@ -73,8 +73,8 @@ temperatures = np.array([100.0, 500.0, 900.0, 1300.0])
 _, axes = plt.subplots(figsize=(5.0, 3.6), layout="constrained")
 systems = {"true": iron, "learned": LearnedCrystal(iron, learner.potential_)}
 looks = {
-    "true": {"color": "#000000", "marker": "o"},
-    "learned": {"color": "#D55E00", "marker": "s"},
+    "true": {"color": "#000000", "marker": "o", "markersize": 10, "fillstyle": "none"},
+    "learned": {"color": "#D55E00", "marker": "s", "linestyle": "--"},
 }
 for name, system in systems.items():
     means = []

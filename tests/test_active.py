@@ -244,6 +244,12 @@ class TestRounds:
         np.testing.assert_array_equal(fitted.frames_.force, known.force)
         np.testing.assert_array_equal(fitted.frames_["round"], [-1, -1, 0, 1, 2])
 
+    def test_a_pool_is_used_up_and_no_further(self):
+        options = {"selection": "random", "batch_size": 4, "tolerance": 1e-9}
+        fitted = learner(explorer=PoolExplorer(POOL.isel(frame=slice(6))), **options).fit(INITIAL)
+        assert [record["n_training"] for record in fitted.rounds_] == [2, 6, 8]
+        assert fitted.stopped_ == "stalled" and "has a label already" in fitted.message_
+
     def test_the_share_held_out_is_not_trained_on(self):
         seen = []
 
@@ -400,6 +406,17 @@ class TestResume:
         longer = learner(**short.get_params(deep=False) | {"n_rounds": 3}).fit(INITIAL)
         fresh = learner(**short.get_params(deep=False) | {"n_rounds": 3, "folder": None})
         assert same(longer, fresh.fit(INITIAL))
+
+    def test_a_run_that_is_done_is_read_and_not_repeated(self, tmp_path, monkeypatch):
+        def never(*arguments):
+            raise AssertionError("a finished stage was repeated")
+
+        first = self.run(tmp_path)
+        for method in ("fit", "predict"):
+            monkeypatch.setattr(ToyPotential, method, never)
+        monkeypatch.setattr(PoolExplorer, "explore", never)
+        monkeypatch.setattr(ToyCrystal, "compute", never)
+        assert same(first, self.run(tmp_path))
 
     def test_the_folder_of_another_run_is_refused_and_the_difference_named(self, tmp_path):
         self.run(tmp_path)

@@ -21,6 +21,11 @@ def rms_labels(frames):
     return {q: _rms(_of_atoms(frames[q].values, frames, q)) for q in QUANTITIES}
 
 
+def rms_lengths(frames):
+    """The same of the lengths of the vectors, as deviations are lengths: √3 times as large."""
+    return {q: np.sqrt(3.0) * value for q, value in rms_labels(frames).items()}
+
+
 def measure(ensemble, frames):
     """Errors and calibration of an ensemble on labelled frames that it was not trained on.
 

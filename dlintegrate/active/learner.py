@@ -45,7 +45,7 @@ class ActiveLearner(BaseEstimator):
         upper one ten times that. Calibrated is on the frames labelled in the last round, before
         they were learned; in the first round, on held-out frames.
     trust_unit : {"rms", "absolute"}, default "rms"
-        Whether ``trust`` is in units of the rms label, or in eV/Å and eV/μB.
+        Whether ``trust`` is in units of the rms length of the labels, or in eV/Å and eV/μB.
     tolerance : float, default 0.05
         Wanted error of forces and of magnetic forces, in units of the rms label.
     coverage : float, default 0.99

@@ -5,7 +5,7 @@ import logging
 
 import numpy as np
 
-from .calibration import measure, rms_labels
+from .calibration import measure, rms_lengths
 from .ensemble import QUANTITIES, Ensemble, train_members
 from .frame_sets import frame_keys, join, labelled_part, write_frames
 from .labellers import as_labeller
@@ -94,7 +94,7 @@ class Run:
         self.members = self._train(number, folder, training)
         ensemble = Ensemble(self.members)
         measured = self.store.record(f"{folder}/measured", lambda: _measure(ensemble, test))
-        unit = rms_labels(frames)
+        unit = rms_lengths(frames)
         record = {
             "round": number,
             "n_labels": self.n_bought,
@@ -225,6 +225,8 @@ class Run:
 
     def _stop_after_exploring(self, record):
         learner = self.learner
+        if record["n_explored"] == 0 and record["n_failed"] == 0:
+            raise Stop("stalled", "every explored frame has a label already; explore elsewhere")
         if record["n_explored"] == 0:
             raise Stop(
                 "exploration failed",
