@@ -1,6 +1,8 @@
 """Potentials of positions and spins: gradients, symmetries, twins, fits and files."""
 
+import os
 import warnings
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -18,11 +20,17 @@ from dlintegrate import (
     PotentialTraining,
     frames_from_arrays,
     load,
+    read_deepmd,
     save,
 )
 from dlintegrate.potentials._tensors import frame_tensors
 from dlintegrate.potentials.training import gradients
 
+ROOT = Path(__file__).resolve().parents[1]
+DATA = Path(os.environ.get("DLINTEGRATE_DATA", ROOT.parent / "shared" / "data"))
+needs_data = pytest.mark.skipif(
+    not (DATA / "nio_spin").is_dir(), reason=f"first-principles data are not at {DATA}"
+)
 seeds = st.integers(0, 2**32 - 1)
 few = settings(max_examples=8, deadline=None)
 SMALL = {"cutoff": 4.0, "n_basis": 6, "n_channels": 3, "random_state": 0}
@@ -337,6 +345,24 @@ class TestDeepSpin:
     def test_parameters_out_of_range_are_named(self, parameters):
         with pytest.raises(ValueError, match=next(iter(parameters))):
             DeepSpinPotential(**parameters).fit(two_species_frames(1))
+
+
+@needs_data
+@pytest.mark.firstprinciples
+@pytest.mark.slow
+class TestNickelOxide:
+    def test_first_principles_labels_are_met_on_frames_left_out(self):
+        parts = [read_deepmd(DATA / "nio_spin" / f"undistorted_{i}") for i in (0, 1)]
+        left_out = np.arange(60) % 6 == 0
+        train = [part.isel(frame=~left_out) for part in parts]
+        errors = (
+            EquivariantSpinPotential(random_state=0)
+            .fit(train)
+            .errors([part.isel(frame=left_out) for part in parts])
+        )
+        assert errors["energy"] < 0.05e-3
+        assert errors["force"] < 1e-3
+        assert errors["magnetic_force"] < 1.5e-3
 
 
 class TestErrors:
