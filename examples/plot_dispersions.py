@@ -31,7 +31,7 @@ aligned = iron.random_states(4, random_state=0, order=20.0)
 run = thermostat.simulate(aligned, t_max=600.0, save_every=60)
 samples = run.phase_space[:, 1:].values.reshape(-1, *aligned.shape[1:])
 
-potential = EquivariantSpinPotential(cutoff=5.8, random_state=0)
+potential = EquivariantSpinPotential(cutoff=4.2, n_channels=3, random_state=0)
 corrected = CorrectedIntegrator(SpinLatticeSplitting(iron, dt=1.0), LearnedPotential(potential))
 corrected.fit(samples)
 
