@@ -28,6 +28,7 @@ from dlintegrate import (
     KernelPolynomial,
     LearnedComposition,
     LearnedCrystal,
+    LearnedPotential,
     LennardJones2D,
     ManyBodyForce,
     MultipleTimeStep,
@@ -37,6 +38,7 @@ from dlintegrate import (
     RungeKutta4,
     SemiImplicitB,
     SpinLatticeCrystal,
+    SpinLatticeSplitting,
     SublatticeComposition,
     SubsteppedVerlet,
     SuzukiTrotter2,
@@ -75,6 +77,7 @@ EVERYTHING = [
     RungeKutta4(MAGNET, 0.1), EquivariantResidue(),
     SpinLatticeCrystal(), CubicExchange(), BetheSlater(), Morse(), FinnisSinclair(),
     UniaxialAnisotropy(0.1), CubicAnisotropy(0.1),
+    SpinLatticeSplitting(SpinLatticeCrystal(), 1.0), LearnedPotential(EquivariantSpinPotential()),
     EquivariantSpinPotential(), DeepSpinPotential(), PotentialTraining(),
     LearnedCrystal(SpinLatticeCrystal(), EquivariantSpinPotential(training=PotentialTraining())),
 ]  # fmt: skip

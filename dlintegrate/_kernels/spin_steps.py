@@ -25,9 +25,9 @@ def midpoint_iteration(start, middle, field, noise, dt, damping, end, change):
     ``noise`` is half of a rotation vector. The largest change of a component of each sample
     is written to ``change``.
 
-    Not the plain iteration: it would converge like ``dt (H - J_q)/2`` in a magnet with local field H
-    and exchange J_q, which lies between 0 and some 1.6 H. Half of the turn of the
-    change in the local field is solved for, which centres this range about 0.
+    Not the plain iteration: it would converge like ``dt (H - J_q)/2`` in a magnet with local
+    field H and exchange J_q, which lies between 0 and some 1.6 H. Half of the turn of the change
+    in the local field is solved for, which centres this range about 0.
     """
     for s in range(len(start)):
         largest = 0.0

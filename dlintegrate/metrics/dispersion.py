@@ -272,21 +272,35 @@ def _sublattices(system, positions, spins):
     kinds = np.unique(system.species, return_inverse=True)[1]
     features = np.column_stack([kinds, system.masses, spins])
 
-    def image(shift):
-        """Which atom each one falls on after a shift; None if it is no symmetry."""
-        apart = (positions + shift)[:, None] - positions
+    def image(shift, atoms):
+        """Which atoms some of them fall on after a shift; None if it is no symmetry."""
+        apart = (positions[atoms] + shift)[:, None] - positions
         apart -= np.round(apart @ inverse) @ system.cell
         target = (apart**2).sum(-1).argmin(axis=1)
-        same = np.abs(apart[np.arange(len(target)), target]).max() < _SAME
-        return target if same and np.abs(features[target] - features).max() < _SAME else None
+        off = np.abs(apart[np.arange(len(target)), target]).max()
+        return (
+            target if max(off, np.abs(features[target] - features[atoms]).max()) < _SAME else None
+        )
 
-    labels = np.full(len(positions), -1)
-    images = [image(p - positions[0]) for p in positions]
-    images = [target for target in images if target is not None]
-    for atom in range(len(positions)):
-        if labels[atom] < 0:
-            labels[[target[atom] for target in images]] = labels.max() + 1
-    return labels
+    labels = np.arange(len(positions))
+    distance = np.linalg.norm(positions - positions[0], axis=1)
+    for atom in np.argsort(distance, kind="stable"):
+        shift = positions[atom] - positions[0]
+        # each translation that is not yet known at least doubles the sublattices: few are needed
+        if labels[atom] != labels[0] and image(shift, np.arange(len(positions))[:8]) is not None:
+            target = image(shift, np.arange(len(positions)))
+            labels = labels if target is None else _joined(labels, target)
+    return np.unique(labels, return_inverse=True)[1]
+
+
+def _joined(labels, target):
+    """Labels where atoms and their images under a translation are of one sublattice."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    n = len(labels)
+    ends = np.concatenate([[np.arange(n), labels], [np.arange(n), target]], axis=1)
+    return connected_components(coo_array((np.ones(2 * n), ends), shape=(n, n)), directed=False)[1]
 
 
 def _transverse(spins):

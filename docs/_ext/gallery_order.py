@@ -13,6 +13,8 @@ _ORDER = (
     "plot_sd_train.py",
     "plot_sd_relax.py",
     "plot_sd_receptive_field.py",
+    "plot_spin_lattice_heat.py",
+    "plot_dispersions.py",
     "plot_grid_search.py",
     "plot_streaming.py",
 )
