@@ -11,10 +11,11 @@ pools of frames, each from two trajectories of the exact model, one frame every 
 
 Every run begins with the first 20 frames of the first trajectory, which are cold. Active learning
 is ActiveLearner with its defaults (automatic trust levels, a tenth of all labels held out) and
-PoolExplorer; it ends by its own rules. Random draws add to the same 20 frames, or start from
-nothing. All errors are those of a single potential on another trajectory of the same kind
+PoolExplorer; it ends by its own rules. Random draws add to the same 20 frames. Since twenty cold
+frames resemble each other, active learning also begins with four of them, and random draws with
+none. All errors are those of a single potential on another trajectory of the same kind
 (of the ensemble: rms over its members), over the rms label there; "reached" is the smallest number
-of labels, the 20 included, from which on both errors stay below 5 %.
+of labels, the first ones included, from which on both errors stay below 5 %.
 """
 
 import argparse
@@ -39,7 +40,7 @@ from dlintegrate.active.calibration import measure
 from dlintegrate.frames import make_frames
 
 GOAL = 0.05
-N_INITIAL, BATCH = 20, 4
+N_INITIAL, N_FEW, BATCH = 20, 4, 4
 DRAWS = (4, 8, 16, 32, 64, 128)
 DT, SAVE = 2.0, 50  # fs, steps
 
@@ -109,21 +110,21 @@ def drawn(potential, pool, initial, test, rng):
     return curve
 
 
-def learned(potential, pool, test, model, seed):
+def learned(potential, pool, initial, test, model, seed):
     """Errors of the rounds of active learning, and why it stopped."""
     with tempfile.TemporaryDirectory() as folder:
         learner = ActiveLearner(
             potential, model, PoolExplorer(pool), batch_size=BATCH, n_rounds=8, folder=folder,
             random_state=seed,
-        ).fit(pool.isel(frame=slice(N_INITIAL)))  # fmt: skip
+        ).fit(pool.isel(frame=initial))  # fmt: skip
         curve = []
         for one in learner.rounds_:
             files = sorted(Path(folder).glob(f"round_{one['round']:03d}/member_*"))
             found = error_of([load(f, classes=[type(potential)]) for f in files], test)
             shares = {k: v for k, v in one.items() if k.startswith(("n_", "force_low"))}
-            curve.append(shares | {"n_labels": N_INITIAL + one["n_labels"], **found})
+            curve.append(shares | {"n_labels": len(initial) + one["n_labels"], **found})
             show(curve[-1])
-    chosen = learner.frames_.isel(frame=slice(N_INITIAL, None))
+    chosen = learner.frames_.isel(frame=slice(len(initial), None))
     return {
         "curve": curve,
         "stopped": learner.stopped_,
@@ -180,15 +181,17 @@ def main():
             pool, test = pools(model, kind, seed, options.keep)
             print(f"{kind}, seed {seed}: {time.process_time():.0f} s of CPU", flush=True)
             rng = np.random.default_rng(seed)
-            active = learned(potential, pool, test, model, seed)
             first = np.arange(N_INITIAL)
+            active = learned(potential, pool, first, test, model, seed)
+            few = learned(potential, pool, first[:: N_INITIAL // N_FEW], test, model, seed)
             curves = {
                 "active": active.pop("curve"),
                 "random": drawn(potential, pool, first, test, rng),
+                "active_from_few": few.pop("curve"),
                 "random_from_nothing": drawn(potential, pool, first[:0], test, rng),
             }
             row = {
-                "pool": kind, "seed": seed, **active,
+                "pool": kind, "seed": seed, **active, "stopped_from_few": few["stopped"],
                 **{f"reached_{name}": reached(curve) for name, curve in curves.items()},
                 "curves": curves,
             }  # fmt: skip
