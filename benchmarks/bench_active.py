@@ -1,6 +1,7 @@
 """Does it pay to choose what to label? Active learning against random draws from one pool.
 
     python benchmarks/bench_active.py
+    python benchmarks/bench_active.py --draw    # the picture in the guide, from the results
 
 Iron, 54 atoms, embedded-atom forces and exchange that depends on distance; labels are exact. Two
 pools of frames, each from two trajectories of the exact model, one frame every 100 fs:
@@ -11,19 +12,21 @@ pools of frames, each from two trajectories of the exact model, one frame every 
 
 Every run begins with the first 20 frames of the first trajectory, which are cold. Active learning
 is ActiveLearner with its defaults (automatic trust levels, a tenth of all labels held out) and
-PoolExplorer; it ends by its own rules. Random draws add to the same 20 frames, or start from
-nothing. All errors are those of a single potential on another trajectory of the same kind
+PoolExplorer; it ends by its own rules. Random draws add to the same 20 frames. Since twenty cold
+frames resemble each other, active learning also begins with four of them, and random draws with
+none. All errors are those of a single potential on another trajectory of the same kind
 (of the ensemble: rms over its members), over the rms label there; "reached" is the smallest number
-of labels, the 20 included, from which on both errors stay below 5 %.
+of labels, the first ones included, from which on both errors stay below 5 %.
 """
 
 import argparse
+import json
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
-from common import record
+from common import RESULTS, record
 from sklearn.base import clone
 
 from dlintegrate import (
@@ -38,8 +41,9 @@ from dlintegrate import (
 from dlintegrate.active.calibration import measure
 from dlintegrate.frames import make_frames
 
+PICTURE = Path(__file__).parents[1] / "docs" / "_static" / "active_learning.svg"
 GOAL = 0.05
-N_INITIAL, BATCH = 20, 4
+N_INITIAL, N_FEW, BATCH = 20, 4, 4
 DRAWS = (4, 8, 16, 32, 64, 128)
 DT, SAVE = 2.0, 50  # fs, steps
 
@@ -109,21 +113,21 @@ def drawn(potential, pool, initial, test, rng):
     return curve
 
 
-def learned(potential, pool, test, model, seed):
+def learned(potential, pool, initial, test, model, seed):
     """Errors of the rounds of active learning, and why it stopped."""
     with tempfile.TemporaryDirectory() as folder:
         learner = ActiveLearner(
             potential, model, PoolExplorer(pool), batch_size=BATCH, n_rounds=8, folder=folder,
             random_state=seed,
-        ).fit(pool.isel(frame=slice(N_INITIAL)))  # fmt: skip
+        ).fit(pool.isel(frame=initial))  # fmt: skip
         curve = []
         for one in learner.rounds_:
             files = sorted(Path(folder).glob(f"round_{one['round']:03d}/member_*"))
             found = error_of([load(f, classes=[type(potential)]) for f in files], test)
             shares = {k: v for k, v in one.items() if k.startswith(("n_", "force_low"))}
-            curve.append(shares | {"n_labels": N_INITIAL + one["n_labels"], **found})
+            curve.append(shares | {"n_labels": len(initial) + one["n_labels"], **found})
             show(curve[-1])
-    chosen = learner.frames_.isel(frame=slice(N_INITIAL, None))
+    chosen = learner.frames_.isel(frame=slice(len(initial), None))
     return {
         "curve": curve,
         "stopped": learner.stopped_,
@@ -164,13 +168,51 @@ def show(point):
     )
 
 
+LOOKS = {
+    "active": ("20 cold frames, then chosen", "#0072B2", "o", "-"),
+    "random": ("20 cold frames, then random", "#D55E00", "s", "-"),
+    "active_from_few": ("4 cold frames, then chosen", "#56B4E9", "^", "--"),
+    "random_from_nothing": ("random alone", "#E69F00", "v", "--"),
+}
+
+
+def draw():
+    """Curves of the larger relative error against labels, one for each seed."""
+    import matplotlib.pyplot as plt
+
+    rows = json.loads((RESULTS / "active.json").read_text())["results"]["rows"]
+    kinds = list(dict.fromkeys(row["pool"] for row in rows))
+    figure, axes = plt.subplots(
+        1, len(kinds), figsize=(4.8 * len(kinds), 3.8), sharey=True, layout="constrained"
+    )
+    for ax, kind in zip(np.atleast_1d(axes), kinds, strict=True):
+        for row in (row for row in rows if row["pool"] == kind):
+            for name, (label, color, marker, line) in LOOKS.items():
+                curve = row["curves"][name]
+                ax.plot(
+                    [point["n_labels"] for point in curve], [worst(point) for point in curve],
+                    color=color, marker=marker, linestyle=line, markersize=3.5, linewidth=1.2,
+                    label=label if row["seed"] == rows[0]["seed"] else None,
+                )  # fmt: skip
+        ax.axhline(GOAL, color="0.45", linestyle=":", linewidth=1.0)
+        ax.set(xscale="log", yscale="log", title=kind, xlabel="labels, the first ones included")
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.legend(frameon=False, fontsize=8)
+    np.atleast_1d(axes)[0].set_ylabel("larger relative rms error")
+    with plt.rc_context({"svg.hashsalt": "active"}):
+        figure.savefig(PICTURE, metadata={"Date": None})
+
+
 def main():
     """Measure, print, store."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--kinds", nargs="+", default=["pulses", "heating"])
     parser.add_argument("--keep", help="folder in which trajectories are kept between runs")
+    parser.add_argument("--draw", action="store_true", help="only draw what was measured before")
     options = parser.parse_args()
+    if options.draw:
+        return draw()
     started = time.time()
     model = SpinLatticeCrystal("bcc", size=3, pair_potential="finnis-sinclair")
     potential = EquivariantSpinPotential(cutoff=4.0, n_basis=8, n_channels=3)
@@ -180,15 +222,17 @@ def main():
             pool, test = pools(model, kind, seed, options.keep)
             print(f"{kind}, seed {seed}: {time.process_time():.0f} s of CPU", flush=True)
             rng = np.random.default_rng(seed)
-            active = learned(potential, pool, test, model, seed)
             first = np.arange(N_INITIAL)
+            active = learned(potential, pool, first, test, model, seed)
+            few = learned(potential, pool, first[:: N_INITIAL // N_FEW], test, model, seed)
             curves = {
                 "active": active.pop("curve"),
                 "random": drawn(potential, pool, first, test, rng),
+                "active_from_few": few.pop("curve"),
                 "random_from_nothing": drawn(potential, pool, first[:0], test, rng),
             }
             row = {
-                "pool": kind, "seed": seed, **active,
+                "pool": kind, "seed": seed, **active, "stopped_from_few": few["stopped"],
                 **{f"reached_{name}": reached(curve) for name, curve in curves.items()},
                 "curves": curves,
             }  # fmt: skip

@@ -244,6 +244,19 @@ class TestRounds:
         np.testing.assert_array_equal(fitted.frames_.force, known.force)
         np.testing.assert_array_equal(fitted.frames_["round"], [-1, -1, 0, 1, 2])
 
+    def test_a_crystal_without_spins_is_judged_by_its_forces_alone(self):
+        class Bare(ToyCrystal):
+            moments = property(lambda self: np.zeros(8))
+
+        def bare(given):
+            return label_with(Bare(), given.assign(spin=0 * given.spin))
+
+        fitted = learner(
+            labeller=Bare(), explorer=PoolExplorer(bare(POOL)), validation=bare(TEST)
+        ).fit(bare(INITIAL))
+        assert fitted.stopped_ == "converged" and fitted.rounds_[0]["n_candidates"] > 0
+        assert fitted.rounds_[0]["magnetic_force_low"] == np.inf
+
     def test_a_pool_is_used_up_and_no_further(self):
         options = {"selection": "random", "batch_size": 4, "tolerance": 1e-9}
         fitted = learner(explorer=PoolExplorer(POOL.isel(frame=slice(6))), **options).fit(INITIAL)

@@ -56,7 +56,8 @@ def measure(ensemble, frames):
         result[f"{name}_error_of_mean"] = mean[name]
         if name in unit:
             result[f"{name}_relative_error"] = _ratio(result[f"{name}_error"], unit[name])
-    worst = [max(error[q] / unit[q] for q in QUANTITIES if unit[q] > 0) for error in single]
+    known = [q for q in QUANTITIES if unit[q] > 0]
+    worst = [max([error[q] / unit[q] for q in known], default=0.0) for error in single]
     return {**result, "best_member": int(np.argmin(worst)), **_calibration(answers, frames)}
 
 

@@ -60,7 +60,8 @@ def trust_levels(trust, unit, scale, tolerance):
             pair = (low, _BAND * low)
         else:
             pair = trust[q]
-        levels[q] = tuple(unit[q] * level for level in pair)
+        known = unit[q] > 0  # of what has no size, spins of a crystal without, nothing is asked
+        levels[q] = tuple(unit[q] * level if known else np.inf for level in pair)
     return levels
 
 
