@@ -1,0 +1,250 @@
+"""Layers of the directional network, one sample at a time.
+
+Sites lie in SIMD lanes: vectors have shape (channels, 6 directions, 3, X, Y), scalars
+(channels, 6, X, Y). So every product with a matrix is one call of BLAS: of what belongs
+to a direction after its first axis, of the directions with each other after the second.
+Outputs and buffers come from the caller; all arrays have one floating type.
+"""
+
+import numpy as np
+
+from .jit import kernel
+
+#: Taps of a spread are summed in groups of this size; kernels are padded with zeros to it.
+GROUP = 4
+
+
+@kernel
+def _inside(i, n):
+    """A coordinate on the periodic lattice; cheaper than a remainder."""
+    while i < 0:
+        i += n
+    while i >= n:
+        i -= n
+    return i
+
+
+@kernel
+def pad(x, reach, out):
+    """Write the plane ``x``, with ``reach`` sites of the opposite side around, flat."""
+    n_x, n_y = x.shape
+    width = n_y + 2 * reach
+    for i in range(n_x + 2 * reach):
+        row, source = i * width, _inside(i - reach, n_x)
+        for j in range(n_y):
+            out[row + reach + j] = x[source, j]
+        for j in range(reach):
+            out[row + j] = x[source, _inside(j - reach, n_y)]
+            out[row + reach + n_y + j] = x[source, _inside(j, n_y)]
+
+
+@kernel
+def _add_four(a, b, c, d, weights, out):
+    u, v, w, z = weights[0], weights[1], weights[2], weights[3]
+    for i in range(len(out)):
+        out[i] += u * a[i] + v * b[i] + w * c[i] + z * d[i]
+
+
+@kernel
+def sum_taps(padded, weights, places, out):
+    """Weighted sums of a padded plane, shifted; rows keep the width of the padded plane."""
+    n = len(out)
+    out[:] = np.float32(0.0)
+    for t in range(0, len(weights), GROUP):
+        a, b, c, d = places[t], places[t + 1], places[t + 2], places[t + 3]
+        _add_four(
+            padded[a : a + n], padded[b : b + n], padded[c : c + n], padded[d : d + n],
+            weights[t : t + GROUP], out,
+        )  # fmt: skip
+
+
+@kernel
+def spread(x, weights, places, reach, padded, flat, out):
+    """Sum over neighbours, each channel and direction with weights of its own.
+
+    Parameters
+    ----------
+    x, out : ndarray, shape (n, m, X, Y)
+    weights : ndarray, shape (n, n_taps)
+    places : ndarray of int, shape (n_taps,)
+        Where a padded plane has the neighbour of its first site.
+    reach : int
+    padded, flat : ndarray
+        Buffers: a padded plane, and what of it :func:`sum_taps` fills.
+    """
+    n, m, n_x, n_y = x.shape
+    width = n_y + 2 * reach
+    for k in range(n):
+        for c in range(m):
+            pad(x[k, c], reach, padded)
+            sum_taps(padded, weights[k], places, flat)
+            for i in range(n_x):
+                for j in range(n_y):
+                    out[k, c, i, j] = flat[i * width + j]
+
+
+@kernel
+def far_sites(spins, reach, places, padded, out):
+    """Spins at all displacements of the first layer, (n_taps, 3, n_sites)."""
+    _, n_x, n_y = spins.shape
+    width = n_y + 2 * reach
+    for m in range(3):
+        pad(spins[m], reach, padded)
+        for t in range(len(places)):
+            for i in range(n_x):
+                first = places[t] + i * width
+                for j in range(n_y):
+                    out[t, m, i * n_y + j] = padded[first + j]
+
+
+@kernel
+def dot(a, b, out):
+    """Products of two vectors at each site."""
+    x, y, z, u, v, w = a[0], a[1], a[2], b[0], b[1], b[2]
+    for i in range(len(out)):
+        out[i] = x[i] * u[i] + y[i] * v[i] + z[i] * w[i]
+
+
+@kernel
+def times(a, b, out):
+    """``out = a b``."""
+    for i in range(len(out)):
+        out[i] = a[i] * b[i]
+
+
+@kernel
+def add_times(a, b, out):
+    """``out += a b``."""
+    for i in range(len(out)):
+        out[i] += a[i] * b[i]
+
+
+@kernel
+def _inverse_root(x, factor):
+    for i in range(len(x)):
+        x[i] = np.float32(1.0) / np.sqrt(np.float32(1.0) + factor * x[i])
+
+
+@kernel
+def soften(known, roots):
+    """Divide the invariants of a site and direction by their norm where that is large.
+
+    Parameters
+    ----------
+    known : ndarray, shape (n, 6, n_sites)
+        Changed in place.
+    roots : ndarray, shape (6, n_sites)
+        Filled with the factors.
+    """
+    n = len(known)
+    share = np.float32(1.0) / known.dtype.type(n)
+    roots[:] = np.float32(0.0)
+    for k in range(n):
+        for d in range(6):
+            add_times(known[k, d], known[k, d], roots[d])
+    for d in range(6):
+        _inverse_root(roots[d], share)
+    for k in range(n):
+        for d in range(6):
+            times(roots[d], known[k, d], known[k, d])
+
+
+@kernel
+def _activate(x, bias, out):
+    """Smooth rectifier without an exponential; ``x`` keeps what it was applied to."""
+    half, one = np.float32(0.5), np.float32(1.0)
+    for i in range(len(out)):
+        z = x[i] + bias
+        x[i] = z
+        out[i] = half * z * (one + z / np.sqrt(one + z * z))
+
+
+@kernel
+def along_spins(vectors, spins, out):
+    """Components of vectors (n, 6, 3, n_sites) along the spins (3, n_sites)."""
+    for c in range(len(out)):
+        for d in range(6):
+            dot(vectors[c, d], spins, out[c, d])
+
+
+@kernel
+def block(vectors, scalars, spins, weights, geometry, buffers, new_vectors, new_scalars):
+    """One block: spread, mix directions, gate by invariants.
+
+    Parameters
+    ----------
+    vectors : ndarray, shape (n_vectors, 6, 3, X, Y)
+    scalars : ndarray, shape (n_scalars, 6, X, Y)
+    spins : ndarray, shape (3, n_sites)
+    weights : tuple of ndarray
+        Taps and mixing matrix of the vectors, the same of the scalars, partners, hidden
+        layer and its bias, gates and their bias.
+    geometry : tuple
+        Reach, places of the taps, buffers of :func:`spread`.
+    buffers : tuple of ndarray
+        For sums before and after mixing, partners, scalars before mixing, invariants,
+        their roots, hidden layer before and after the rectifier, gates.
+    new_vectors, new_scalars : ndarray
+        Filled.
+    """
+    taps, mixing, scalar_taps, scalar_mixing, partner, hidden, shift, gate, offset = weights
+    reach, places, padded, flat = geometry
+    unmixed, sums, partners, unmixed_scalars, known, roots, bent, layer, gates = buffers
+    n_vectors, n_scalars, n_hidden = len(vectors), len(scalars), len(layer)
+    n_x, n_y = scalars.shape[2:]
+    n = n_x * n_y
+    spread(vectors.reshape(6 * n_vectors, 3, n_x, n_y), taps, places, reach, padded, flat,
+           unmixed.reshape(6 * n_vectors, 3, n_x, n_y))  # fmt: skip
+    np.dot(mixing, unmixed.reshape(6 * n_vectors, 3 * n), sums.reshape(6 * n_vectors, 3 * n))
+    spread(scalars.reshape(6 * n_scalars, 1, n_x, n_y), scalar_taps, places, reach, padded, flat,
+           unmixed_scalars.reshape(6 * n_scalars, 1, n_x, n_y))  # fmt: skip
+    np.dot(scalar_mixing, unmixed_scalars.reshape(6 * n_scalars, n),
+           known[2 * n_vectors + n_scalars :].reshape(6 * n_scalars, n))  # fmt: skip
+    np.dot(partner, sums.reshape(n_vectors, 18 * n), partners.reshape(n_vectors, 18 * n))
+    along_spins(sums, spins, known[:n_vectors])
+    for c in range(n_vectors):
+        for d in range(6):
+            dot(sums[c, d], partners[c, d], known[n_vectors + c, d])
+    known[2 * n_vectors : 2 * n_vectors + n_scalars] = scalars.reshape(n_scalars, 6, n)
+    soften(known, roots)
+    np.dot(hidden, known.reshape(len(known), 6 * n), bent.reshape(n_hidden, 6 * n))
+    for k in range(n_hidden):
+        _activate(bent[k].reshape(6 * n), shift[k], layer[k].reshape(6 * n))
+    np.dot(gate, layer.reshape(n_hidden, 6 * n), gates.reshape(len(gates), 6 * n))
+    for k in range(len(gates)):
+        row = gates[k].reshape(6 * n)
+        for i in range(6 * n):
+            row[i] += offset[k]
+    _move(vectors.reshape(n_vectors, 6, 3, n), sums, gates, new_vectors.reshape(n_vectors, 6, 3, n))
+    for k in range(n_scalars):
+        old, change = scalars[k].reshape(6 * n), gates[n_vectors + k].reshape(6 * n)
+        new = new_scalars[k].reshape(6 * n)
+        for i in range(6 * n):
+            new[i] = old[i] + change[i]
+
+
+@kernel
+def _add(a, x, y, out):
+    for i in range(len(out)):
+        out[i] = y[i] + a[i] * x[i]
+
+
+@kernel
+def _move(vectors, sums, gates, out):
+    for c in range(len(vectors)):
+        for d in range(6):
+            for m in range(3):
+                _add(gates[c, d], sums[c, d, m], vectors[c, d, m], out[c, d, m])
+
+
+@kernel
+def gated_sum(vectors, gates, offset, out):
+    """Fields (3, n_sites) of vectors (n, 6, 3, n_sites), weighted by gates (n, 6, n_sites)."""
+    out[:] = np.float32(0.0)
+    for c in range(len(vectors)):
+        for d in range(6):
+            row = gates[c, d]
+            for i in range(len(row)):
+                row[i] += offset[c]
+            for m in range(3):
+                add_times(row, vectors[c, d, m], out[m])
