@@ -1,6 +1,8 @@
 """The kernels of the directional network as one function that torch can differentiate."""
 
-import threading
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -10,43 +12,86 @@ from .._kernels import directional as layers
 from .._kernels import directional_gradient as gradients
 
 _BLOCK = 9  #: arrays of weights of a block
-_THREAD = threading.local()
+_FREE = deque(maxlen=64)  #: buffers that nobody uses
 
 
 class KernelNetwork(torch.autograd.Function):
     """Fields on spins, differentiable with respect to the weights.
 
-    Samples are computed one after the other, each as if it were alone. Arrays between
-    layers are those of the last sample: the gradient of another one computes it again.
+    Each sample is computed as if it were alone, as many at a time as torch has threads. What
+    the gradient needs is kept for so many samples; for others it is computed again.
     """
 
     @staticmethod
     def forward(ctx, spins, reaches, keep, *weights):
         """Fields (n, 3, X, Y); ``weights`` as DirectionalNetwork.forward lists them."""
         arrays = _arrays(weights)
-        run = _run(arrays, reaches, spins, keep)
         fields = torch.empty_like(spins, memory_format=torch.contiguous_format)
-        for sample, field in zip(spins, fields, strict=True):
-            run.forward(arrays, sample, field.numpy())
+        inputs, outputs = spins.numpy(), fields.numpy()
+        runs = _borrow(_n_threads(inputs), arrays, reaches, inputs.shape[2:], keep)
+
+        def samples_of(number):
+            for k in range(number, len(inputs), len(runs)):
+                runs[number].forward(arrays, inputs[k], outputs[k])
+
+        _each(samples_of, len(runs))
         if keep:
             ctx.save_for_backward(spins, *weights)
-            ctx.reaches, ctx.run, ctx.mark = reaches, run, run.mark
+            ctx.reaches, ctx.runs = reaches, runs
+        else:
+            _FREE.extend(runs)
         return fields
 
     @staticmethod
     def backward(ctx, gradient):
         """Gradients of the weights."""
         spins, *weights = ctx.saved_tensors
-        arrays = _arrays(weights)
-        sums = [np.zeros_like(array) for array in arrays]
-        run = ctx.run
-        for k in reversed(range(len(spins))):
-            if run.mark != ctx.mark or k < len(spins) - 1:
-                run.forward(arrays, spins[k], np.empty_like(gradient[k].numpy()))
-            run.backward(arrays, np.ascontiguousarray(gradient[k].numpy()), sums)
-        grown = [torch.from_numpy(array) for array in sums]
-        cut = [g[:, : w.shape[1]] if w.ndim == 2 else g for g, w in zip(grown, weights, strict=True)]
+        arrays, inputs = _arrays(weights), spins.numpy()
+        known, ctx.runs = ctx.runs, None  # a second time, nothing is known any more
+        runs = known or _borrow(_n_threads(inputs), arrays, ctx.reaches, inputs.shape[2:], True)
+        gfields = np.ascontiguousarray(gradient.numpy())
+        totals = [[np.zeros_like(array) for array in arrays] for _ in runs]
+
+        def samples_of(number):
+            kept = known is not None  # of each run, its last sample
+            for k in reversed(range(number, len(inputs), len(runs))):
+                if not kept:
+                    runs[number].forward(arrays, inputs[k], np.empty_like(gfields[k]))
+                runs[number].backward(arrays, gfields[k], totals[number])
+                kept = False
+
+        _each(samples_of, len(runs))
+        _FREE.extend(runs)
+        summed = [torch.from_numpy(sum(parts)) for parts in zip(*totals, strict=True)]
+        cut = [
+            g[:, : w.shape[1]] if w.ndim == 2 else g for g, w in zip(summed, weights, strict=True)
+        ]
         return (None, None, None, *cut)
+
+
+def _borrow(n, arrays, reaches, sides, keep):
+    """Buffers for ``n`` samples at a time, to be given back; only the latest kind is stored."""
+    key = (tuple(a.shape for a in arrays), arrays[0].dtype, reaches, tuple(sides), keep)
+    stored = [run for run in (_FREE.pop() for _ in range(len(_FREE))) if run.key == key]
+    _FREE.extend(stored[n:])
+    return stored[:n] + [_Run(key, arrays) for _ in range(n - len(stored))]
+
+
+def _n_threads(samples):
+    return max(1, min(len(samples), torch.get_num_threads()))
+
+
+@lru_cache(maxsize=1)
+def _pool(n):
+    return ThreadPoolExecutor(n)
+
+
+def _each(function, n):
+    """Call a function with 0 to n - 1, at the same time."""
+    if n == 1:
+        function(0)
+    else:
+        list(_pool(n).map(function, range(n)))
 
 
 def _arrays(weights):
@@ -58,14 +103,6 @@ def _arrays(weights):
             weight = functional.pad(weight, (0, -weight.shape[1] % layers.GROUP))
         arrays.append(np.ascontiguousarray(weight.detach().numpy()))
     return arrays
-
-
-def _run(arrays, reaches, spins, keep):
-    """Buffers of this thread for such a network and lattice; only the latest are kept."""
-    key = (tuple(a.shape for a in arrays), reaches, tuple(spins.shape[2:]), spins.dtype, keep)
-    if getattr(_THREAD, "key", None) != key:
-        _THREAD.key, _THREAD.run = key, _Run(arrays, reaches, tuple(spins.shape[2:]), keep)
-    return _THREAD.run
 
 
 def _places(reach, n_y):
@@ -80,15 +117,14 @@ def _places(reach, n_y):
 class _Run:
     """One sample on its way through the network and back."""
 
-    def __init__(self, arrays, reaches, sides, keep):
-        self.sides, self.mark, self.keep = sides, 0, keep
-        self.reach, self.first_reach = reaches
+    def __init__(self, key, arrays):
+        _, dtype, (self.reach, self.first_reach), sides, keep = self.key = key
         first, _, _, gate, _, *blocks = arrays
         self.depth = len(blocks) // _BLOCK
         self.n_vectors, self.n_scalars = gate.shape
         n_hidden = len(blocks[5]) if blocks else 1
         n_x, n_y = sides
-        self.n, dtype = n_x * n_y, first.dtype
+        self.n = n_x * n_y
 
         def empty(*shape):
             return np.empty(shape, dtype)
@@ -131,13 +167,10 @@ class _Run:
 
     def forward(self, arrays, sample, field):
         """Fill the field of one sample."""
-        self.mark += 1
         first, start, shift, gate, offset, *blocks = arrays
-        spins = np.ascontiguousarray(sample.numpy())
+        spins = np.ascontiguousarray(sample)
         self.spins = spins.reshape(3, self.n)
-        layers.far_sites(
-            spins, self.first_reach, self.first_places, self.first_padded, self.far
-        )
+        layers.far_sites(spins, self.first_reach, self.first_places, self.first_padded, self.far)
         old, scalars = self.vectors[0], self.scalars[0]
         np.dot(first, self._rows(self.far), out=old.reshape(len(first), -1))
         layers.along_spins(self._sites(old), self.spins, self.along)

@@ -179,9 +179,6 @@ class DirectionalNetwork(nn.Module):
     n_vectors, n_scalars, n_hidden, depth, reach, first_reach : int
     """
 
-    #: Kernels keep what the gradient needs for one sample: others are computed again.
-    samples_per_pass = 1
-
     def __init__(self, n_vectors, n_scalars, n_hidden, depth, reach, first_reach):
         super().__init__()
         self.reach, self.first_reach = reach, first_reach
@@ -196,9 +193,14 @@ class DirectionalNetwork(nn.Module):
         self.gate = matrix(n_vectors, n_scalars, 0.3 * scale)
         self.offset = nn.Parameter(torch.randn(n_vectors) * scale)
 
+    @property
+    def samples_per_pass(self):
+        """Of how many the kernels keep what a gradient needs."""
+        return torch.get_num_threads()
+
     def forward(self, spins):
         """Fields (n, 3, X, Y) on spins (n, 3, X, Y)."""
-        if spins.device.type != "cpu" or spins.requires_grad:
+        if spins.device.type != "cpu" or spins.requires_grad or torch.compiler.is_compiling():
             return self.by_torch(spins)
         weights = [self.first(), self.start, self.start_shift, self.gate, self.offset]
         for block in self.blocks:

@@ -20,7 +20,7 @@ def train(
     module, tensors, loss_fn, *, learning_rate=1e-3, batch_size=64, epochs=100,
     validation_fraction=0.1, patience=None, scheduler="cosine", max_gradient_norm=None,
     bf16=False, augment=None, checkpoint=None, resume=True, max_seconds=None,
-    random_state=None, device="cpu", progress=False, identity=None,
+    random_state=None, device="cpu", progress=False, identity=None, samples_per_pass=None,
 ):  # fmt: skip
     """Minimise a loss over samples with Adam; the module ends with its best weights.
 
@@ -68,6 +68,8 @@ def train(
         Show a progress bar over epochs.
     identity : dict, optional
         What else makes a run another one: a checkpoint with a different value is refused.
+    samples_per_pass : int, optional
+        Split batches, and sum the gradients of the parts: the same step with less memory.
 
     Returns
     -------
@@ -88,6 +90,7 @@ def train(
         learning_rate=float(learning_rate), batch_size=batch_size, epochs=epochs,
         validation_fraction=float(validation_fraction), patience=patience, scheduler=scheduler,
         max_gradient_norm=max_gradient_norm, bf16=bool(bf16), max_seconds=max_seconds,
+        samples_per_pass=samples_per_pass,
     )  # fmt: skip
     n_samples = _count(tensors)
     options.check(n_samples)
@@ -133,6 +136,7 @@ class _Options:
     max_gradient_norm: float | None
     bf16: bool
     max_seconds: float | None
+    samples_per_pass: int | None
 
     def check(self, n_samples):
         """Raise ValueError for what cannot work."""
@@ -313,13 +317,11 @@ class _Loop:
             if self.augment is not None:
                 batch = self.augment(batch, run.generator)
             self.optimizer.zero_grad(set_to_none=True)
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=options.bf16):
-                loss = self.loss_fn(self.module, batch)
-            loss.backward()
+            loss = self.gradient(batch, len(index))
             if options.max_gradient_norm is not None:
                 torch.nn.utils.clip_grad_norm_(self.module.parameters(), options.max_gradient_norm)
             self.optimizer.step()
-            total, seen = total + loss.detach() * len(index), seen + len(index)
+            total, seen = total + loss * len(index), seen + len(index)
             run.seconds = before + time.perf_counter() - started
             if self.out_of_time:
                 break
@@ -330,6 +332,21 @@ class _Loop:
                 f"learning_rate={options.learning_rate} or set max_gradient_norm"
             )
         return loss
+
+    def gradient(self, batch, n):
+        """Add the gradient of the mean loss of ``n`` samples; returns that loss."""
+        import torch
+
+        size = self.options.samples_per_pass or n
+        total = 0.0
+        for first in range(0, n, size):
+            part = {k: v[first : first + size] for k, v in batch.items()}
+            share = min(size, n - first) / n
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.options.bf16):
+                loss = share * self.loss_fn(self.module, part)
+            loss.backward()
+            total = total + loss.detach()
+        return total
 
     def set_rate(self, step):
         """Learning rate of the step, from the share of the schedule that is done."""
