@@ -142,9 +142,9 @@ class _Options:
         """Raise ValueError for what cannot work."""
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise ValueError(f"learning_rate={self.learning_rate!r}: expected a positive number")
-        for name in ("batch_size", "epochs", "patience"):
+        for name in ("batch_size", "epochs", "patience", "samples_per_pass"):
             value = getattr(self, name)
-            if name == "patience" and value is None:
+            if name in ("patience", "samples_per_pass") and value is None:
                 continue
             if isinstance(value, bool) or int(value) != value or value < 1:
                 raise ValueError(f"{name}={value!r}: expected an int, 1 or more")
