@@ -190,6 +190,7 @@ def write_card(output, options, learned, spins, fields, started):
         "network": options.network,
         "epochs": len(history["loss"]),
         "training_seconds": round(history["seconds"][-1]),
+        "processor_seconds": round(time.process_time()),
         "final_loss": history["loss"][-1],
         "n_parameters": sum(w.size for w in learned.corrector_.weights_.values()),
         "lattice": "triangular, any size; multiples of 12",

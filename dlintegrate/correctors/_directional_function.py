@@ -6,6 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+from threadpoolctl import ThreadpoolController
 from torch.nn import functional
 
 from .._kernels import directional as layers
@@ -86,12 +87,18 @@ def _pool(n):
     return ThreadPoolExecutor(n)
 
 
+@lru_cache(maxsize=1)
+def _controller():
+    return ThreadpoolController()
+
+
 def _each(function, n):
     """Call a function with 0 to n - 1, at the same time."""
     if n == 1:
         function(0)
     else:
-        list(_pool(n).map(function, range(n)))
+        with _controller().limit(limits=1, user_api="blas"):  # threads of threads cost time
+            list(_pool(n).map(function, range(n)))
 
 
 def _arrays(weights):
