@@ -3,6 +3,8 @@
 Sites lie in SIMD lanes: vectors have shape (channels, 6 directions, 3, X, Y), scalars
 (channels, 6, X, Y). So every product with a matrix is one call of BLAS: of what belongs
 to a direction after its first axis, of the directions with each other after the second.
+Rows of the lattice can be computed one lot after the other, so that the arrays in between
+stay in the cache.
 Outputs and buffers come from the caller; all arrays have one floating type.
 """
 
@@ -25,12 +27,12 @@ def _inside(i, n):
 
 
 @kernel
-def pad(x, reach, out):
-    """Write the plane ``x``, with ``reach`` sites of the opposite side around, flat."""
+def pad(x, first, n_rows, reach, out):
+    """Write rows of the plane ``x``, with ``reach`` sites around them, flat."""
     n_x, n_y = x.shape
     width = n_y + 2 * reach
-    for i in range(n_x + 2 * reach):
-        row, source = i * width, _inside(i - reach, n_x)
+    for i in range(n_rows + 2 * reach):
+        row, source = i * width, _inside(first + i - reach, n_x)
         for j in range(n_y):
             out[row + reach + j] = x[source, j]
         for j in range(reach):
@@ -59,42 +61,44 @@ def sum_taps(padded, weights, places, out):
 
 
 @kernel
-def spread(x, weights, places, reach, padded, flat, out):
+def spread(x, first, weights, geometry, out):
     """Sum over neighbours, each channel and direction with weights of its own.
 
     Parameters
     ----------
-    x, out : ndarray, shape (n, m, X, Y)
+    x : ndarray, shape (n, m, X, Y)
+    first : int
+        The row of the lattice that is the first in ``out``.
     weights : ndarray, shape (n, n_taps)
-    places : ndarray of int, shape (n_taps,)
-        Where a padded plane has the neighbour of its first site.
-    reach : int
-    padded, flat : ndarray
-        Buffers: a padded plane, and what of it :func:`sum_taps` fills.
+    geometry : tuple
+        Reach, where a padded plane has the neighbours of its first site, a buffer for such
+        a plane, and one for what :func:`sum_taps` fills.
+    out : ndarray, shape (n, m, n_rows, Y)
     """
-    n, m, n_x, n_y = x.shape
+    reach, places, padded, flat = geometry
+    n, m, n_rows, n_y = out.shape
     width = n_y + 2 * reach
     for k in range(n):
         for c in range(m):
-            pad(x[k, c], reach, padded)
+            pad(x[k, c], first, n_rows, reach, padded)
             sum_taps(padded, weights[k], places, flat)
-            for i in range(n_x):
+            for i in range(n_rows):
                 for j in range(n_y):
                     out[k, c, i, j] = flat[i * width + j]
 
 
 @kernel
-def far_sites(spins, reach, places, padded, out):
-    """Spins at all displacements of the first layer, (n_taps, 3, n_sites)."""
-    _, n_x, n_y = spins.shape
+def far_sites(spins, first, n_rows, reach, places, padded, out):
+    """Spins at all displacements of the first layer, (n_taps, 3, n_rows * Y)."""
+    n_y = spins.shape[2]
     width = n_y + 2 * reach
     for m in range(3):
-        pad(spins[m], reach, padded)
+        pad(spins[m], first, n_rows, reach, padded)
         for t in range(len(places)):
-            for i in range(n_x):
-                first = places[t] + i * width
+            for i in range(n_rows):
+                begin = places[t] + i * width
                 for j in range(n_y):
-                    out[t, m, i * n_y + j] = padded[first + j]
+                    out[t, m, i * n_y + j] = padded[begin + j]
 
 
 @kernel
@@ -168,36 +172,72 @@ def along_spins(vectors, spins, out):
 
 
 @kernel
-def block(vectors, scalars, spins, weights, geometry, buffers, new_vectors, new_scalars):
-    """One block: spread, mix directions, gate by invariants.
+def first_layer(spins, weights, start, shift, far, vectors, along, scalars):
+    """Vectors from spins, and scalars from what of these is along the spin.
+
+    Parameters
+    ----------
+    spins : ndarray, shape (3, n)
+        Of the rows in hand.
+    weights, start, shift : ndarray
+        Taps, and the layer from vectors to scalars.
+    far : ndarray, shape (n_taps, 3, n)
+        See :func:`far_sites`.
+    vectors, along, scalars : ndarray
+        Buffers (n_vectors, 6, 3, n), (n_vectors, 6, n) and (n_scalars, 6, n), filled.
+    """
+    n = spins.shape[1]
+    np.dot(weights, far.reshape(len(far), 3 * n), vectors.reshape(len(weights), 3 * n))
+    along_spins(vectors, spins, along)
+    np.dot(start, along.reshape(len(along), 6 * n), scalars.reshape(len(scalars), 6 * n))
+    for k in range(len(scalars)):
+        row = scalars[k].reshape(6 * n)
+        for i in range(6 * n):
+            row[i] += shift[k]
+
+
+@kernel
+def put(rows, first, out):
+    """Write rows (k, n) to sites from ``first`` of ``out`` (k, n_sites)."""
+    for k in range(len(rows)):
+        for i in range(rows.shape[1]):
+            out[k, first + i] = rows[k, i]
+
+
+@kernel
+def block(vectors, scalars, spins, first, weights, geometry, buffers, new_vectors, new_scalars):
+    """Some rows of one block: spread, mix directions, gate by invariants.
 
     Parameters
     ----------
     vectors : ndarray, shape (n_vectors, 6, 3, X, Y)
     scalars : ndarray, shape (n_scalars, 6, X, Y)
-    spins : ndarray, shape (3, n_sites)
+    spins : ndarray, shape (3, n)
+        Of the rows in hand.
+    first : int
+        Their first row. There are as many as the buffers have place for.
     weights : tuple of ndarray
         Taps and mixing matrix of the vectors, the same of the scalars, partners, hidden
         layer and its bias, gates and their bias.
     geometry : tuple
-        Reach, places of the taps, buffers of :func:`spread`.
+        See :func:`spread`.
     buffers : tuple of ndarray
         For sums before and after mixing, partners, scalars before mixing, invariants,
         their roots, hidden layer before and after the rectifier, gates.
     new_vectors, new_scalars : ndarray
-        Filled.
+        These rows are filled.
     """
     taps, mixing, scalar_taps, scalar_mixing, partner, hidden, shift, gate, offset = weights
-    reach, places, padded, flat = geometry
     unmixed, sums, partners, unmixed_scalars, known, roots, bent, layer, gates = buffers
     n_vectors, n_scalars, n_hidden = len(vectors), len(scalars), len(layer)
     n_x, n_y = scalars.shape[2:]
-    n = n_x * n_y
-    spread(vectors.reshape(6 * n_vectors, 3, n_x, n_y), taps, places, reach, padded, flat,
-           unmixed.reshape(6 * n_vectors, 3, n_x, n_y))  # fmt: skip
+    n, n_sites = gates.shape[2], n_x * n_y
+    n_rows, place = n // n_y, first * n_y
+    spread(vectors.reshape(6 * n_vectors, 3, n_x, n_y), first, taps, geometry,
+           unmixed.reshape(6 * n_vectors, 3, n_rows, n_y))  # fmt: skip
     np.dot(mixing, unmixed.reshape(6 * n_vectors, 3 * n), sums.reshape(6 * n_vectors, 3 * n))
-    spread(scalars.reshape(6 * n_scalars, 1, n_x, n_y), scalar_taps, places, reach, padded, flat,
-           unmixed_scalars.reshape(6 * n_scalars, 1, n_x, n_y))  # fmt: skip
+    spread(scalars.reshape(6 * n_scalars, 1, n_x, n_y), first, scalar_taps, geometry,
+           unmixed_scalars.reshape(6 * n_scalars, 1, n_rows, n_y))  # fmt: skip
     np.dot(scalar_mixing, unmixed_scalars.reshape(6 * n_scalars, n),
            known[2 * n_vectors + n_scalars :].reshape(6 * n_scalars, n))  # fmt: skip
     np.dot(partner, sums.reshape(n_vectors, 18 * n), partners.reshape(n_vectors, 18 * n))
@@ -205,7 +245,12 @@ def block(vectors, scalars, spins, weights, geometry, buffers, new_vectors, new_
     for c in range(n_vectors):
         for d in range(6):
             dot(sums[c, d], partners[c, d], known[n_vectors + c, d])
-    known[2 * n_vectors : 2 * n_vectors + n_scalars] = scalars.reshape(n_scalars, 6, n)
+    old = scalars.reshape(n_scalars, 6, n_sites)
+    for k in range(n_scalars):
+        for d in range(6):
+            row = known[2 * n_vectors + k, d]
+            for i in range(n):
+                row[i] = old[k, d, place + i]
     soften(known, roots)
     np.dot(hidden, known.reshape(len(known), 6 * n), bent.reshape(n_hidden, 6 * n))
     for k in range(n_hidden):
@@ -215,12 +260,14 @@ def block(vectors, scalars, spins, weights, geometry, buffers, new_vectors, new_
         row = gates[k].reshape(6 * n)
         for i in range(6 * n):
             row[i] += offset[k]
-    _move(vectors.reshape(n_vectors, 6, 3, n), sums, gates, new_vectors.reshape(n_vectors, 6, 3, n))
+    _move(vectors.reshape(n_vectors, 6, 3, n_sites), place, sums, gates,
+          new_vectors.reshape(n_vectors, 6, 3, n_sites))  # fmt: skip
+    new = new_scalars.reshape(n_scalars, 6, n_sites)
     for k in range(n_scalars):
-        old, change = scalars[k].reshape(6 * n), gates[n_vectors + k].reshape(6 * n)
-        new = new_scalars[k].reshape(6 * n)
-        for i in range(6 * n):
-            new[i] = old[i] + change[i]
+        for d in range(6):
+            change = gates[n_vectors + k, d]
+            for i in range(n):
+                new[k, d, place + i] = old[k, d, place + i] + change[i]
 
 
 @kernel
@@ -230,11 +277,13 @@ def _add(a, x, y, out):
 
 
 @kernel
-def _move(vectors, sums, gates, out):
+def _move(vectors, place, sums, gates, out):
+    n = gates.shape[2]
     for c in range(len(vectors)):
         for d in range(6):
             for m in range(3):
-                _add(gates[c, d], sums[c, d, m], vectors[c, d, m], out[c, d, m])
+                _add(gates[c, d], sums[c, d, m], vectors[c, d, m, place : place + n],
+                     out[c, d, m, place : place + n])  # fmt: skip
 
 
 @kernel

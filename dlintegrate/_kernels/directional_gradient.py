@@ -47,7 +47,7 @@ def spread_gradient(g, x, opposite, geometry, gx, gweights):
     opposite : ndarray, shape (n, n_taps)
         Weights of the opposite displacements.
     geometry : tuple
-        As of :func:`.directional.block`.
+        See :func:`.directional.spread`.
     gweights : ndarray, shape (n, n_taps)
     """
     reach, places, padded, flat = geometry
@@ -55,12 +55,12 @@ def spread_gradient(g, x, opposite, geometry, gx, gweights):
     width, length = n_y + 2 * reach, len(flat)
     for k in range(n):
         for c in range(m):
-            pad(g[k, c], reach, padded)
+            pad(g[k, c], 0, n_x, reach, padded)
             sum_taps(padded, opposite[k], places, flat)
             for i in range(n_x):
                 for j in range(n_y):
                     gx[k, c, i, j] += flat[i * width + j]
-            pad(x[k, c], reach, padded)
+            pad(x[k, c], 0, n_x, reach, padded)
             flat[:] = np.float32(0.0)
             for i in range(n_x):
                 for j in range(n_y):
@@ -142,7 +142,7 @@ def block_gradient(
     gvectors, gscalars : ndarray
         Changed in place.
     vectors, scalars, spins, geometry, buffers
-        As they were after the block.
+        As they were after the block, which was done in one lot.
     transposed : tuple of ndarray
         Its weights, without biases: taps of the opposite displacements, transposed matrices.
     gweights : tuple of ndarray

@@ -13,6 +13,7 @@ from .._kernels import directional as layers
 from .._kernels import directional_gradient as gradients
 
 _BLOCK = 9  #: arrays of weights of a block
+_IN_CACHE = 4000  #: sites times channels: the arrays of a block are 340 bytes long for each
 _FREE = deque(maxlen=64)  #: buffers that nobody uses
 
 
@@ -112,6 +113,12 @@ def _arrays(weights):
     return arrays
 
 
+def _rows_at_once(n_x, n_y, n_vectors):
+    """Rows whose arrays stay in the cache; a divisor of all rows."""
+    fit = max(1, _IN_CACHE // (n_y * n_vectors))
+    return max(n for n in range(1, min(n_x, fit) + 1) if n_x % n == 0)
+
+
 def _places(reach, n_y):
     """Where the neighbours of the first site are in a plane padded by ``reach``, flat."""
     from ._directional_network import directed_orbits
@@ -137,14 +144,15 @@ class _Run:
             return np.empty(shape, dtype)
 
         c, s = self.n_vectors, self.n_scalars
-        width = n_y + 2 * self.reach
+        self.n_rows = n_x if keep else _rows_at_once(n_x, n_y, c)
+        width, rows, lot = n_y + 2 * self.reach, self.n_rows, self.n_rows * n_y
         self.geometry = (
             self.reach, _places(self.reach, n_y),
-            empty((n_x + 2 * self.reach) * width), empty((n_x - 1) * width + n_y),
+            empty((rows + 2 * self.reach) * width), empty((rows - 1) * width + n_y),
         )  # fmt: skip
         self.first_places = _places(self.first_reach, n_y)[: first.shape[1]]
-        self.first_padded = empty((n_x + 2 * self.first_reach) * (n_y + 2 * self.first_reach))
-        self.far = empty(first.shape[1], 3, self.n)
+        self.first_padded = empty((rows + 2 * self.first_reach) * (n_y + 2 * self.first_reach))
+        self.far = empty(first.shape[1], 3, lot)
         # without a gradient, two sets of vectors and one of the rest take turns
         n_kept = self.depth if keep else min(self.depth, 1)
         n_states = self.depth + 1 if keep else 2
@@ -152,14 +160,15 @@ class _Run:
         self.scalars = [empty(s, 6, n_x, n_y) for _ in range(n_states)]
         self.buffers = [
             (
-                empty(c, 6, 3, self.n), empty(c, 6, 3, self.n), empty(c, 6, 3, self.n),
-                empty(s, 6, self.n), empty(2 * c + 2 * s, 6, self.n), empty(6, self.n),
-                empty(n_hidden, 6, self.n), empty(n_hidden, 6, self.n), empty(c + s, 6, self.n),
+                empty(c, 6, 3, lot), empty(c, 6, 3, lot), empty(c, 6, 3, lot),
+                empty(s, 6, lot), empty(2 * c + 2 * s, 6, lot), empty(6, lot),
+                empty(n_hidden, 6, lot), empty(n_hidden, 6, lot), empty(c + s, 6, lot),
             )
             for _ in range(n_kept)
         ]  # fmt: skip
-        self.along, self.known = empty(c, 6, self.n), empty(s, 6, self.n)
-        self.roots, self.gates = empty(6, self.n), empty(c, 6, self.n)
+        self.begun = empty(c, 6, 3, lot), empty(c, 6, lot), empty(s, 6, lot)
+        self.known, self.roots = empty(s, 6, self.n), empty(6, self.n)
+        self.gates = empty(c, 6, self.n)
         if keep:
             self.spare = (
                 empty(c, 6, 3, self.n), empty(c, 6, 3, self.n), empty(c, 6, 3, self.n),
@@ -177,24 +186,42 @@ class _Run:
         first, start, shift, gate, offset, *blocks = arrays
         spins = np.ascontiguousarray(sample)
         self.spins = spins.reshape(3, self.n)
-        layers.far_sites(spins, self.first_reach, self.first_places, self.first_padded, self.far)
-        old, scalars = self.vectors[0], self.scalars[0]
-        np.dot(first, self._rows(self.far), out=old.reshape(len(first), -1))
-        layers.along_spins(self._sites(old), self.spins, self.along)
-        np.dot(start, self._rows(self.along), out=self._rows(scalars))
-        scalars += shift[:, None, None, None]
+        lots = range(0, spins.shape[1], self.n_rows)
+        for row in lots:
+            self._begin(spins, row, first, start, shift)
         for k in range(self.depth):
-            new = (k + 1) % len(self.vectors)
-            layers.block(
-                old, scalars, self.spins, tuple(blocks[k * _BLOCK : (k + 1) * _BLOCK]),
-                self.geometry, self.buffers[k % len(self.buffers)],
-                self.vectors[new], self.scalars[new],
-            )  # fmt: skip
-            old, scalars = self.vectors[new], self.scalars[new]
-        self.known[:] = scalars.reshape(self.known.shape)
+            now, new = k % len(self.vectors), (k + 1) % len(self.vectors)
+            weights = tuple(blocks[k * _BLOCK : (k + 1) * _BLOCK])
+            for row in lots:
+                layers.block(
+                    self.vectors[now], self.scalars[now], self._part(row), row, weights,
+                    self.geometry, self.buffers[k % len(self.buffers)],
+                    self.vectors[new], self.scalars[new],
+                )  # fmt: skip
+        last = self.depth % len(self.vectors)
+        self.known[:] = self.scalars[last].reshape(self.known.shape)
         layers.soften(self.known, self.roots)
         np.dot(gate, self._rows(self.known), out=self._rows(self.gates))
-        layers.gated_sum(self._sites(old), self.gates, offset, field.reshape(3, self.n))
+        layers.gated_sum(
+            self._sites(self.vectors[last]), self.gates, offset, field.reshape(3, self.n)
+        )
+
+    def _begin(self, spins, row, first, start, shift):
+        """The first layer for the rows from ``row``."""
+        n_y = spins.shape[2]
+        layers.far_sites(
+            spins, row, self.n_rows, self.first_reach, self.first_places, self.first_padded,
+            self.far,
+        )  # fmt: skip
+        vectors, along, scalars = self.begun
+        layers.first_layer(self._part(row), first, start, shift, self.far, vectors, along, scalars)
+        for lot, whole in ((vectors, self.vectors[0]), (scalars, self.scalars[0])):
+            layers.put(lot.reshape(-1, lot.shape[-1]), row * n_y, whole.reshape(-1, self.n))
+
+    def _part(self, row):
+        """Spins of the rows from ``row``."""
+        n_y = self.vectors[0].shape[-1]
+        return np.ascontiguousarray(self.spins[:, row * n_y : (row + self.n_rows) * n_y])
 
     def backward(self, arrays, gfield, sums):
         """Add the gradients of the weights for the sample that went forward last."""
@@ -219,7 +246,7 @@ class _Run:
                 tuple(gblocks[part]), self.spare,
             )  # fmt: skip
         gshift += self._rows(gscalars).sum(1)
-        gstart += self._rows(gscalars) @ self._rows(self.along).T
+        gstart += self._rows(gscalars) @ self._rows(self.begun[1]).T
         galong = self.spare[3][: self.n_vectors]
         np.dot(start.T, self._rows(gscalars), out=self._rows(galong))
         gradients.along_gradient(galong, self.spins, self._sites(gvectors))

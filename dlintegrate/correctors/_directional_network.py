@@ -205,8 +205,8 @@ class DirectionalNetwork(nn.Module):
         weights = [self.first(), self.start, self.start_shift, self.gate, self.offset]
         for block in self.blocks:
             weights += block.weights()
-        reaches = (self.reach, self.first_reach)
-        return KernelNetwork.apply(spins, reaches, torch.is_grad_enabled(), *weights)
+        keep = torch.is_grad_enabled() and any(weight.requires_grad for weight in weights)
+        return KernelNetwork.apply(spins, (self.reach, self.first_reach), keep, *weights)
 
     def by_torch(self, spins):
         """The same, differentiable with respect to the spins, on any device."""
