@@ -13,7 +13,7 @@ import numpy as np
 from .jit import kernel
 
 #: Taps of a spread are summed in groups of this size; kernels are padded with zeros to it.
-GROUP = 4
+GROUP = 10
 
 
 @kernel
@@ -41,10 +41,12 @@ def pad(x, first, n_rows, reach, out):
 
 
 @kernel
-def _add_four(a, b, c, d, weights, out):
-    u, v, w, z = weights[0], weights[1], weights[2], weights[3]
+def _add_taps(a, b, c, d, e, f, g, h, p, q, weights, out):
+    s, t, u, v, w = weights[0], weights[1], weights[2], weights[3], weights[4]
+    x, y, z, r, o = weights[5], weights[6], weights[7], weights[8], weights[9]
     for i in range(len(out)):
-        out[i] += u * a[i] + v * b[i] + w * c[i] + z * d[i]
+        near = s * a[i] + t * b[i] + u * c[i] + v * d[i] + w * e[i]
+        out[i] += near + (x * f[i] + y * g[i] + z * h[i] + r * p[i] + o * q[i])
 
 
 @kernel
@@ -53,10 +55,12 @@ def sum_taps(padded, weights, places, out):
     n = len(out)
     out[:] = np.float32(0.0)
     for t in range(0, len(weights), GROUP):
-        a, b, c, d = places[t], places[t + 1], places[t + 2], places[t + 3]
-        _add_four(
+        a, b, c, d, e = places[t], places[t + 1], places[t + 2], places[t + 3], places[t + 4]
+        f, g, h, p, q = places[t + 5], places[t + 6], places[t + 7], places[t + 8], places[t + 9]
+        _add_taps(
             padded[a : a + n], padded[b : b + n], padded[c : c + n], padded[d : d + n],
-            weights[t : t + GROUP], out,
+            padded[e : e + n], padded[f : f + n], padded[g : g + n], padded[h : h + n],
+            padded[p : p + n], padded[q : q + n], weights[t : t + GROUP], out,
         )  # fmt: skip
 
 
@@ -172,6 +176,79 @@ def along_spins(vectors, spins, out):
 
 
 @kernel
+def _to_orders(a, b, c, d, e, f, out):
+    """Sums over six directions with cosines and sines of the orders 0 to 3."""
+    half, root = np.float32(0.5), np.sqrt(a.dtype.type(0.75))
+    zero, one, one_sine, two, two_sine, three = out[0], out[1], out[2], out[3], out[4], out[5]
+    for i in range(len(a)):
+        p, q, r = a[i] + d[i], b[i] + e[i], c[i] + f[i]
+        u, v, w = a[i] - d[i], b[i] - e[i], c[i] - f[i]
+        zero[i] = p + q + r
+        two[i] = p - half * (q + r)
+        two_sine[i] = root * (q - r)
+        three[i] = u - v + w
+        one[i] = u + half * (v - w)
+        one_sine[i] = root * (v + w)
+
+
+@kernel
+def _from_orders(orders, a, b, c, d, e, f):
+    half, root = np.float32(0.5), np.sqrt(a.dtype.type(0.75))
+    zero, one, one_sine = orders[0], orders[1], orders[2]
+    two, two_sine, three = orders[3], orders[4], orders[5]
+    for i in range(len(a)):
+        even, odd = zero[i] + two[i], three[i] + one[i]
+        a[i], d[i] = even + odd, even - odd
+        u, v = zero[i] - half * two[i], root * two_sine[i]
+        w, z = half * one[i] - three[i], root * one_sine[i]
+        b[i], e[i] = u + v + (w + z), u + v - (w + z)
+        c[i], f[i] = u - v + (z - w), u - v - (z - w)
+
+
+@kernel
+def mix(x, orders, scratch, out):
+    """Mix channels and directions, as the matrix does that depends on angles alone.
+
+    Such a matrix falls apart into one for each order of the angle, a sixth of the products.
+
+    Parameters
+    ----------
+    x, out : ndarray, shape (n, 6, k)
+    orders : ndarray, shape (4, n, n)
+        See :func:`order_matrices`.
+    scratch : ndarray
+        Buffer for two arrays as large as ``x``.
+    """
+    n, _, k = x.shape
+    turned = scratch[: 6 * n * k].reshape(6, n, k)
+    mixed = scratch[6 * n * k : 12 * n * k].reshape(6, n, k)
+    for c in range(n):
+        _to_orders(x[c, 0], x[c, 1], x[c, 2], x[c, 3], x[c, 4], x[c, 5], turned[:, c])
+    for number in range(6):
+        np.dot(orders[(number + 1) // 2], turned[number], mixed[number])
+    for c in range(n):
+        _from_orders(mixed[:, c], out[c, 0], out[c, 1], out[c, 2], out[c, 3], out[c, 4], out[c, 5])
+
+
+def order_matrices(mixing):
+    """One matrix for each order of the angle, of a matrix on channels and directions.
+
+    Parameters
+    ----------
+    mixing : ndarray, shape (6 n, 6 n)
+
+    Returns
+    -------
+    ndarray, shape (4, n, n)
+    """
+    n = len(mixing) // 6
+    from_first = mixing.reshape(n, 6, n, 6)[:, 0]
+    angle = np.arange(6) * np.pi / 3
+    waves = np.cos(np.arange(4)[:, None] * angle) / np.array([6, 3, 3, 6])[:, None]
+    return np.ascontiguousarray(np.einsum("acd,kd->kac", from_first, waves.astype(mixing.dtype)))
+
+
+@kernel
 def first_layer(spins, weights, start, shift, far, vectors, along, scalars):
     """Vectors from spins, and scalars from what of these is along the spin.
 
@@ -217,29 +294,28 @@ def block(vectors, scalars, spins, first, weights, geometry, buffers, new_vector
     first : int
         Their first row. There are as many as the buffers have place for.
     weights : tuple of ndarray
-        Taps and mixing matrix of the vectors, the same of the scalars, partners, hidden
-        layer and its bias, gates and their bias.
+        Taps of the vectors and matrices of :func:`mix`, the same of the scalars, partners,
+        hidden layer and its bias, gates and their bias.
     geometry : tuple
         See :func:`spread`.
     buffers : tuple of ndarray
-        For sums before and after mixing, partners, scalars before mixing, invariants,
-        their roots, hidden layer before and after the rectifier, gates.
+        For sums before and after mixing, partners, scalars before mixing, invariants, their
+        roots, hidden layer before and after the rectifier, gates, and for :func:`mix`.
     new_vectors, new_scalars : ndarray
         These rows are filled.
     """
     taps, mixing, scalar_taps, scalar_mixing, partner, hidden, shift, gate, offset = weights
-    unmixed, sums, partners, unmixed_scalars, known, roots, bent, layer, gates = buffers
+    unmixed, sums, partners, unmixed_scalars, known, roots, bent, layer, gates, scratch = buffers
     n_vectors, n_scalars, n_hidden = len(vectors), len(scalars), len(layer)
     n_x, n_y = scalars.shape[2:]
     n, n_sites = gates.shape[2], n_x * n_y
     n_rows, place = n // n_y, first * n_y
     spread(vectors.reshape(6 * n_vectors, 3, n_x, n_y), first, taps, geometry,
            unmixed.reshape(6 * n_vectors, 3, n_rows, n_y))  # fmt: skip
-    np.dot(mixing, unmixed.reshape(6 * n_vectors, 3 * n), sums.reshape(6 * n_vectors, 3 * n))
+    mix(unmixed.reshape(n_vectors, 6, 3 * n), mixing, scratch, sums.reshape(n_vectors, 6, 3 * n))
     spread(scalars.reshape(6 * n_scalars, 1, n_x, n_y), first, scalar_taps, geometry,
            unmixed_scalars.reshape(6 * n_scalars, 1, n_rows, n_y))  # fmt: skip
-    np.dot(scalar_mixing, unmixed_scalars.reshape(6 * n_scalars, n),
-           known[2 * n_vectors + n_scalars :].reshape(6 * n_scalars, n))  # fmt: skip
+    mix(unmixed_scalars, scalar_mixing, scratch, known[2 * n_vectors + n_scalars :])
     np.dot(partner, sums.reshape(n_vectors, 18 * n), partners.reshape(n_vectors, 18 * n))
     along_spins(sums, spins, known[:n_vectors])
     for c in range(n_vectors):

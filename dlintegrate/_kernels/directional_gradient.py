@@ -5,22 +5,24 @@ Gradients of weights are added to what is there.
 
 import numpy as np
 
-from .directional import GROUP, add_times, dot, pad, sum_taps, times
+from .directional import add_times, dot, pad, sum_taps, times
 from .jit import kernel, summing_kernel
 
 
 @summing_kernel
-def _add_products(a, b, c, d, g, out):
-    u, v, w, z = g[0] * 0, g[0] * 0, g[0] * 0, g[0] * 0
+def _add_products(a, b, c, d, e, g, out):
+    s, t, u, v, w = g[0] * 0, g[0] * 0, g[0] * 0, g[0] * 0, g[0] * 0
     for i in range(len(g)):
-        u += a[i] * g[i]
-        v += b[i] * g[i]
-        w += c[i] * g[i]
-        z += d[i] * g[i]
-    out[0] += u
-    out[1] += v
-    out[2] += w
-    out[3] += z
+        s += a[i] * g[i]
+        t += b[i] * g[i]
+        u += c[i] * g[i]
+        v += d[i] * g[i]
+        w += e[i] * g[i]
+    out[0] += s
+    out[1] += t
+    out[2] += u
+    out[3] += v
+    out[4] += w
 
 
 @summing_kernel
@@ -65,11 +67,12 @@ def spread_gradient(g, x, opposite, geometry, gx, gweights):
             for i in range(n_x):
                 for j in range(n_y):
                     flat[i * width + j] = g[k, c, i, j]
-            for t in range(0, len(places), GROUP):
-                p, q, r, s = places[t], places[t + 1], places[t + 2], places[t + 3]
+            for t in range(0, len(places), 5):
+                p, q, r, s, u = (places[t], places[t + 1], places[t + 2], places[t + 3],
+                                 places[t + 4])  # fmt: skip
                 _add_products(
                     padded[p : p + length], padded[q : q + length], padded[r : r + length],
-                    padded[s : s + length], flat, gweights[k, t : t + GROUP],
+                    padded[s : s + length], padded[u : u + length], flat, gweights[k, t : t + 5],
                 )  # fmt: skip
 
 
@@ -154,7 +157,7 @@ def block_gradient(
     gtaps, gmixing, gscalar_taps, gscalar_mixing, gpartner, ghidden, gshift, ggate, goffset = (
         gweights
     )
-    unmixed, sums, partners, unmixed_scalars, known, roots, bent, layer, gates = buffers
+    unmixed, sums, partners, unmixed_scalars, known, roots, bent, layer, gates, _ = buffers
     gsums, gunmixed, gpartners, ggates, gbent, gknown, row = spare
     n_vectors, n_scalars, n_hidden = len(vectors), len(scalars), len(layer)
     n_x, n_y = scalars.shape[2:]

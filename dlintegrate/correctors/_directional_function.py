@@ -71,6 +71,13 @@ class KernelNetwork(torch.autograd.Function):
         return (None, None, None, *cut)
 
 
+def _by_orders(block):
+    """The weights of a block as its kernel takes them."""
+    taps, mixing, scalar_taps, scalar_mixing, *others = block
+    orders, scalar_orders = map(layers.order_matrices, (mixing, scalar_mixing))
+    return (taps, orders, scalar_taps, scalar_orders, *others)
+
+
 def _borrow(n, arrays, reaches, sides, keep):
     """Buffers for ``n`` samples at a time, to be given back; only the latest kind is stored."""
     key = (tuple(a.shape for a in arrays), arrays[0].dtype, reaches, tuple(sides), keep)
@@ -166,6 +173,8 @@ class _Run:
             )
             for _ in range(n_kept)
         ]  # fmt: skip
+        scratch = empty(2 * 6 * max(3 * c, s) * lot)
+        self.buffers = [(*kept, scratch) for kept in self.buffers]
         self.begun = empty(c, 6, 3, lot), empty(c, 6, lot), empty(s, 6, lot)
         self.known, self.roots = empty(s, 6, self.n), empty(6, self.n)
         self.gates = empty(c, 6, self.n)
@@ -191,7 +200,7 @@ class _Run:
             self._begin(spins, row, first, start, shift)
         for k in range(self.depth):
             now, new = k % len(self.vectors), (k + 1) % len(self.vectors)
-            weights = tuple(blocks[k * _BLOCK : (k + 1) * _BLOCK])
+            weights = _by_orders(blocks[k * _BLOCK : (k + 1) * _BLOCK])
             for row in lots:
                 layers.block(
                     self.vectors[now], self.scalars[now], self._part(row), row, weights,
