@@ -271,8 +271,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder")
     parser.add_argument("weights", nargs="*")
-    parser.add_argument("--only", nargs="+", metavar="PART",
-                        help="measure these parts, keep the others as they are on disk")  # fmt: skip
+    only = "measure these parts, keep the others as they are on disk"
+    parser.add_argument("--only", nargs="+", metavar="PART", help=only)
     options = parser.parse_args()
     torch.set_num_threads(1)
     started = time.time()

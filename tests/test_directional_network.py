@@ -94,6 +94,19 @@ def test_gradients_do_not_depend_on_what_was_kept(threads, n_threads):
     assert others.isfinite().all()
 
 
+def test_predictions_follow_the_weights():
+    module, spins = network(), random_spins(1)
+    with torch.no_grad():
+        before = module(spins)
+        module.offset += 0.5
+        changed = module(spins)
+        module.load_state_dict(network().state_dict())
+        again = module(spins)
+    assert not torch.allclose(changed, before)
+    assert torch.equal(again, before)
+    assert torch.equal(module.float()(spins.float()), network(torch.float32)(spins.float()))
+
+
 def test_is_differentiable_with_respect_to_the_spins():
     module = network().requires_grad_(False)
     spins = random_spins(1, (4, 4)).requires_grad_(True)

@@ -25,30 +25,18 @@ class KernelNetwork(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, spins, reaches, keep, *weights):
-        """Fields (n, 3, X, Y); ``weights`` as DirectionalNetwork.forward lists them."""
-        arrays = _arrays(weights)
-        fields = torch.empty_like(spins, memory_format=torch.contiguous_format)
-        inputs, outputs = spins.numpy(), fields.numpy()
-        runs = _borrow(_n_threads(inputs), arrays, reaches, inputs.shape[2:], keep)
-
-        def samples_of(number):
-            for k in range(number, len(inputs), len(runs)):
-                runs[number].forward(arrays, inputs[k], outputs[k])
-
-        _each(samples_of, len(runs))
-        if keep:
-            ctx.save_for_backward(spins, *weights)
-            ctx.reaches, ctx.runs = reaches, runs
-        else:
-            _FREE.extend(runs)
+    def forward(ctx, spins, reaches, *weights):
+        """Fields (n, 3, X, Y); ``weights`` as DirectionalNetwork.weights lists them."""
+        fields, ctx.runs = _run(spins, reaches, as_arrays(weights), keep=True)
+        ctx.save_for_backward(spins, *weights)
+        ctx.reaches = reaches
         return fields
 
     @staticmethod
     def backward(ctx, gradient):
         """Gradients of the weights."""
         spins, *weights = ctx.saved_tensors
-        arrays, inputs = _arrays(weights), spins.numpy()
+        arrays, inputs = as_arrays(weights), spins.numpy()
         known, ctx.runs = ctx.runs, None  # a second time, nothing is known any more
         runs = known or _borrow(_n_threads(inputs), arrays, ctx.reaches, inputs.shape[2:], True)
         gfields = np.ascontiguousarray(gradient.numpy())
@@ -68,7 +56,7 @@ class KernelNetwork(torch.autograd.Function):
         cut = [
             g[:, : w.shape[1]] if w.ndim == 2 else g for g, w in zip(summed, weights, strict=True)
         ]
-        return (None, None, None, *cut)
+        return (None, None, *cut)
 
 
 def _by_orders(block):
@@ -76,6 +64,27 @@ def _by_orders(block):
     taps, mixing, scalar_taps, scalar_mixing, *others = block
     orders, scalar_orders = map(layers.order_matrices, (mixing, scalar_mixing))
     return (taps, orders, scalar_taps, scalar_orders, *others)
+
+
+def predict(spins, reaches, arrays):
+    """Fields without gradients, from weights as :func:`as_arrays` returns them."""
+    fields, runs = _run(spins, reaches, arrays, keep=False)
+    _FREE.extend(runs)
+    return fields
+
+
+def _run(spins, reaches, arrays, keep):
+    """Fields, and what was computed on the way to those of the last samples."""
+    fields = torch.empty_like(spins, memory_format=torch.contiguous_format)
+    inputs, outputs = spins.numpy(), fields.numpy()
+    runs = _borrow(_n_threads(inputs), arrays, reaches, inputs.shape[2:], keep)
+
+    def samples_of(number):
+        for k in range(number, len(inputs), len(runs)):
+            runs[number].forward(arrays, inputs[k], outputs[k])
+
+    _each(samples_of, len(runs))
+    return fields, runs
 
 
 def _borrow(n, arrays, reaches, sides, keep):
@@ -109,7 +118,7 @@ def _each(function, n):
             list(_pool(n).map(function, range(n)))
 
 
-def _arrays(weights):
+def as_arrays(weights):
     """Arrays of the weights, with taps in whole groups."""
     arrays = []
     for number, weight in enumerate(weights):

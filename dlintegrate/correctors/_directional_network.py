@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from ._directional_function import KernelNetwork
+from ._directional_function import KernelNetwork, as_arrays, predict
 from ._field_modules import wrapped
 
 
@@ -182,6 +182,7 @@ class DirectionalNetwork(nn.Module):
     def __init__(self, n_vectors, n_scalars, n_hidden, depth, reach, first_reach):
         super().__init__()
         self.reach, self.first_reach = reach, first_reach
+        self._stored = None
         self.first = Taps(n_vectors, first_reach)
         self.start, self.start_shift = (
             matrix(n_scalars, n_vectors), nn.Parameter(torch.zeros(n_scalars))
@@ -202,11 +203,25 @@ class DirectionalNetwork(nn.Module):
         """Fields (n, 3, X, Y) on spins (n, 3, X, Y)."""
         if spins.device.type != "cpu" or spins.requires_grad or torch.compiler.is_compiling():
             return self.by_torch(spins)
+        reaches = (self.reach, self.first_reach)
+        if torch.is_grad_enabled() and any(p.requires_grad for p in self.parameters()):
+            return KernelNetwork.apply(spins, reaches, *self.weights())
+        return predict(spins.detach(), reaches, self._stored_arrays())
+
+    def weights(self):
+        """All weights, as kernels take them."""
         weights = [self.first(), self.start, self.start_shift, self.gate, self.offset]
         for block in self.blocks:
             weights += block.weights()
-        keep = torch.is_grad_enabled() and any(weight.requires_grad for weight in weights)
-        return KernelNetwork.apply(spins, (self.reach, self.first_reach), keep, *weights)
+        return weights
+
+    def _stored_arrays(self):
+        """Arrays of the weights, made anew only where these have changed."""
+        state = [(p.data_ptr(), p._version, p.dtype) for p in self.parameters()]
+        if self._stored is None or self._stored[0] != state:
+            with torch.no_grad():
+                self._stored = state, as_arrays(self.weights())
+        return self._stored[1]
 
     def by_torch(self, spins):
         """The same, differentiable with respect to the spins, on any device."""
