@@ -14,9 +14,10 @@ class EquivariantTorque(FieldCorrector):
     vectors, weighted by invariants again; it changes sign with the spins.
 
     With ``directional=True`` each channel comes six times, once for each bond of a site, and
-    keeps its direction from block to block, as electrons do. On a processor such a network
-    has kernels of its own: it learns and predicts several times faster at equal error, and
-    is what ``load_pretrained("sd-torque")`` holds.
+    keeps its direction from block to block, as electrons do. Such a network has fewer weights
+    for the same error, and on a processor kernels of its own; the first call compiles them,
+    for seconds. It is what ``load_pretrained("sd-torque")`` holds. The default stays without,
+    for files of older versions.
 
     Parameters
     ----------
