@@ -271,7 +271,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder")
     parser.add_argument("weights", nargs="*")
-    parser.add_argument("--only", help="measure this part, keep the others as they are on disk")
+    only = "measure these parts, keep the others as they are on disk"
+    parser.add_argument("--only", nargs="+", metavar="PART", help=only)
     options = parser.parse_args()
     torch.set_num_threads(1)
     started = time.time()
@@ -291,7 +292,7 @@ def main():
         known = json.loads((RESULTS / "torque.json").read_text())
         others = {"before": known["results"].get("others_from"), "last": known["metadata"]}
         results = known["results"] | {"others_from": others}
-        parts = {options.only: parts[options.only]}
+        parts = {name: parts[name] for name in options.only}
     results |= {name: measure() for name, measure in parts.items()}
     record("torque", results, started, seeds=SEED)
 

@@ -3,6 +3,7 @@
     python benchmarks/torque_data.py FOLDER test     # exact trajectories, 24²; 20 min a core
     python benchmarks/torque_data.py FOLDER seed     # smooth random textures; 1 min
     python benchmarks/torque_data.py FOLDER linear   # states that a linear field relaxes; 8 min
+    python benchmarks/torque_data.py FOLDER early    # the beginning of such runs; 3 min
 
 Every label is the electronic field averaged over periodic and antiperiodic boundaries:
 a torque at one boundary has an error of several per cent at 24². Test trajectories follow
@@ -228,15 +229,29 @@ def linear(folder):
     store(path, spins=frames, fields=fields, kernel=kernel)
 
 
+def early(folder):
+    """32 random starts that the linear field relaxes, soon after: there torques are largest."""
+    path = os.path.join(folder, "early.npz")
+    if os.path.exists(path):
+        return
+    kernel = np.float64(np.load(os.path.join(folder, "linear.npz"))["kernel"])
+    rng = np.random.default_rng(3)
+    system = LinearField((SIDE, SIDE), kernel, (0.0, 0.0, 0.005))
+    begin = starts(rng, 32, 0)
+    frames = relax(system, begin, rng.choice([0.05, 0.1, 0.3], size=len(begin)), [0, 6, 20])
+    fields = label(frames.reshape(-1, SIDE, SIDE, 3), TRAINING_MOMENTS).reshape(frames.shape)
+    store(path, spins=frames, fields=fields)
+
+
 def main():
     """Run the stages that are named."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder")
-    parser.add_argument("stages", nargs="+", choices=["test", "seed", "linear"])
+    parser.add_argument("stages", nargs="+", choices=["test", "seed", "linear", "early"])
     options = parser.parse_args()
     os.makedirs(options.folder, exist_ok=True)
     for stage in options.stages:
-        {"test": test, "seed": seed, "linear": linear}[stage](options.folder)
+        {"test": test, "seed": seed, "linear": linear, "early": early}[stage](options.folder)
 
 
 if __name__ == "__main__":

@@ -47,14 +47,27 @@ from dlintegrate import (
 )
 from dlintegrate.metrics import torque_angle, torque_error
 
+#: What is shipped.
+DIRECTIONAL = {
+    "n_vectors": 8,
+    "n_scalars": 8,
+    "n_hidden": 16,
+    "depth": 4,
+    "reach": 2,
+    "first_reach": 6,
+}
+
 
 def arguments():
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder")
     parser.add_argument("--data", nargs="+", default=["seed", "linear"])
-    parser.add_argument("--network", default="directed",
-                        choices=["directed", "isotropic", "energy", "cnn"])  # fmt: skip
+    networks = ["directional", "directed", "isotropic", "energy", "cnn"]
+    parser.add_argument("--network", default="directional", choices=networks)
+    for name, value in DIRECTIONAL.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=value,
+                            help="of a directional network")  # fmt: skip
     parser.add_argument("--widths", type=int, nargs="+", default=[16, 32, 32, 64])
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--epochs", type=int, default=100_000)
@@ -120,6 +133,9 @@ def network(options, training):
     """The corrector of a name."""
     if options.network == "cnn":
         return TorqueCNN(tuple(options.widths), training=training)
+    if options.network == "directional":
+        sizes = {name: getattr(options, name) for name in DIRECTIONAL}
+        return EquivariantTorque(**sizes, directional=True, training=training)
     return EquivariantTorque(
         n_directed=0 if options.network == "isotropic" else 4,
         energy=options.network == "energy", training=training,
@@ -147,7 +163,7 @@ def main():
         epochs=options.epochs, batch_size=options.batch_size, max_seconds=60 * options.minutes,
         learning_rate=options.learning_rate, loss=options.loss, scheduler=options.scheduler,
         checkpoint=str(output.with_suffix(".checkpoint")),
-        compile=not (options.no_compile or options.network == "energy"),
+        compile=not (options.no_compile or options.network in ("energy", "directional")),
     )  # fmt: skip
     model = TriangularSDModel(spins.shape[1:3])
     base = SemiImplicitB(model, dt=1.0, damping=0.05, drop_longitudinal=True)
@@ -174,6 +190,7 @@ def write_card(output, options, learned, spins, fields, started):
         "network": options.network,
         "epochs": len(history["loss"]),
         "training_seconds": round(history["seconds"][-1]),
+        "processor_seconds": round(time.process_time()),
         "final_loss": history["loss"][-1],
         "n_parameters": sum(w.size for w in learned.corrector_.weights_.values()),
         "lattice": "triangular, any size; multiples of 12",

@@ -42,10 +42,13 @@ def fitted(network, side=8, step=SemiImplicitB, **options):
     return CorrectedIntegrator(base, network, random_state=1).fit(spins, fields_like(spins))
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["direct", "from an energy"])
+@pytest.fixture(
+    scope="module", params=[{}, {"energy": True}, {"directional": True}],
+    ids=["direct", "from an energy", "directional"],
+)  # fmt: skip
 def equivariant(request):
     network = EquivariantTorque(
-        **SMALL, depth=2, energy=request.param, training=ONCE, precision="double"
+        **SMALL, **request.param, depth=2, training=ONCE, precision="double"
     )
     return fitted(network).simulated
 
@@ -91,8 +94,11 @@ class TestEquivariantTorque:
             large, np.tile(equivariant.field_of(spins), (1, 2, 3, 1)), atol=1e-12
         )
 
-    def test_looks_no_further_than_its_kernels_reach(self):
-        network = EquivariantTorque(**SMALL, depth=2, training=ONCE, precision="double")
+    @pytest.mark.parametrize("directional", [False, True])
+    def test_looks_no_further_than_its_kernels_reach(self, directional):
+        network = EquivariantTorque(
+            **SMALL, depth=2, training=ONCE, precision="double", directional=directional
+        )
         learned = fitted(network).simulated.resized((16, 16, 3))
         spins = learned.random_states(1, 5)
         changed = spins.copy()
@@ -233,9 +239,12 @@ class TestSteps:
         expected = SemiImplicitB(learned.simulated, 0.3, damping=0.2).step(spins, 3)
         np.testing.assert_array_equal(learned.step(spins, 3), expected)
 
+    @pytest.mark.parametrize("directional", [False, True])
     @pytest.mark.parametrize("options", [{}, {"damping": 0.2, "drop_longitudinal": True}])
-    def test_a_direct_field_keeps_what_it_declares(self, options):
-        network = EquivariantTorque(**SMALL, depth=1, training=ONCE, precision="double")
+    def test_a_direct_field_keeps_what_it_declares(self, options, directional):
+        network = EquivariantTorque(
+            **SMALL, depth=1, training=ONCE, precision="double", directional=directional
+        )
         learned = fitted(network, **options)
         assert {"norm", "rotation_equivariant", "translation_equivariant"} <= learned.guarantees
         assert "energy" not in learned.guarantees

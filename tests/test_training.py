@@ -153,6 +153,16 @@ def test_gradient_norm_is_clipped():
     assert norm <= 1.001e-3
 
 
+@pytest.mark.parametrize("size", [1, 3, 16, 100])
+def test_parts_of_a_batch_make_the_same_step(size):
+    whole, parts = (torch.nn.Linear(3, 1) for _ in range(2))
+    parts.load_state_dict(whole.state_dict())
+    _, expected = fit(whole, epochs=3)
+    _, history = fit(parts, epochs=3, samples_per_pass=size)
+    np.testing.assert_allclose(history["loss"], expected["loss"], rtol=1e-5)
+    torch.testing.assert_close(parts.weight, whole.weight, rtol=1e-4, atol=1e-5)
+
+
 def test_bf16_learns_and_validates_in_float32():
     module, history = fit(bf16=True, epochs=30)
     assert history["validation_loss"][-1] < history["validation_loss"][0]

@@ -89,6 +89,8 @@ max_gradient_norm, checkpoint, resume, max_seconds
 
         self.check()
         forward = torch.compile(module) if self.compile else module
+        by_kernels = torch.device(device).type == "cpu" and not self.compile
+        at_once = getattr(module, "samples_per_pass", None) if by_kernels else None
         loss = self._squares if self.loss == "squares" else self._relative
         return train(
             module, tensors, lambda _, batch: loss(forward, batch),
@@ -99,6 +101,7 @@ max_gradient_norm, checkpoint, resume, max_seconds
             checkpoint=self.checkpoint, resume=self.resume, max_seconds=self.max_seconds,
             random_state=random_state, device=device, progress=progress,
             identity={n: getattr(self, n) for n in ("loss", "floor", "augmentation")},
+            samples_per_pass=at_once,
         )  # fmt: skip
 
     def check(self):

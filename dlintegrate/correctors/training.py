@@ -21,7 +21,7 @@ def train(
     validation_fraction=0.1, patience=None, scheduler="cosine", max_gradient_norm=None,
     bf16=False, augment=None, checkpoint=None, resume=True, max_seconds=None,
     random_state=None, device="cpu", progress=False, identity=None, validation=None,
-    scheduled=False,
+    scheduled=False, samples_per_pass=None,
 ):  # fmt: skip
     """Minimise a loss over samples with Adam; the module ends with its best weights.
 
@@ -76,6 +76,8 @@ def train(
         The loss changes with the learning rate: ``loss_fn(module, batch, share)`` with the
         present rate over the largest, 0 in validation. Training losses are then not
         comparable, so without validation the last weights are kept.
+    samples_per_pass : int, optional
+        Split batches, and sum the gradients of the parts: the same step with less memory.
 
     Returns
     -------
@@ -97,6 +99,7 @@ def train(
         validation_fraction=float(validation_fraction), patience=patience, scheduler=scheduler,
         max_gradient_norm=max_gradient_norm, bf16=bool(bf16), max_seconds=max_seconds,
         scheduled=bool(scheduled),
+        samples_per_pass=samples_per_pass,
     )  # fmt: skip
     if validation is not None:
         options.validation_fraction = 0.0
@@ -145,14 +148,15 @@ class _Options:
     bf16: bool
     max_seconds: float | None
     scheduled: bool = False
+    samples_per_pass: int | None = None
 
     def check(self, n_samples):
         """Raise ValueError for what cannot work."""
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise ValueError(f"learning_rate={self.learning_rate!r}: expected a positive number")
-        for name in ("batch_size", "epochs", "patience"):
+        for name in ("batch_size", "epochs", "patience", "samples_per_pass"):
             value = getattr(self, name)
-            if name == "patience" and value is None:
+            if name in ("patience", "samples_per_pass") and value is None:
                 continue
             if isinstance(value, bool) or int(value) != value or value < 1:
                 raise ValueError(f"{name}={value!r}: expected an int, 1 or more")
@@ -329,13 +333,11 @@ class _Loop:
             if self.augment is not None:
                 batch = self.augment(batch, run.generator)
             self.optimizer.zero_grad(set_to_none=True)
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=options.bf16):
-                loss = self.loss(batch, run.rate)
-            loss.backward()
+            loss = self.gradient(batch, len(index))
             if options.max_gradient_norm is not None:
                 torch.nn.utils.clip_grad_norm_(self.module.parameters(), options.max_gradient_norm)
             self.optimizer.step()
-            total, seen = total + loss.detach() * len(index), seen + len(index)
+            total, seen = total + loss * len(index), seen + len(index)
             run.seconds = before + time.perf_counter() - started
             if self.out_of_time:
                 break
@@ -351,6 +353,21 @@ class _Loop:
         """Mean loss of a batch; ``share`` is the rate over its largest value."""
         extra = (share,) if self.options.scheduled else ()
         return self.loss_fn(self.module, batch, *extra)
+
+    def gradient(self, batch, n):
+        """Add the gradient of the mean loss of ``n`` samples; returns that loss."""
+        import torch
+
+        size = self.options.samples_per_pass or n
+        total = 0.0
+        for first in range(0, n, size):
+            part = {k: v[first : first + size] for k, v in batch.items()}
+            weight = min(size, n - first) / n
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.options.bf16):
+                loss = weight * self.loss(part, self.run.rate)
+            loss.backward()
+            total = total + loss.detach()
+        return total
 
     def set_rate(self, step):
         """Learning rate of the step, from the share of the schedule that is done."""
