@@ -75,7 +75,7 @@ def perpendicular_parts(off, spins):
 
 
 def null_models(train, test):
-    """The mean; J1 + J2 Heisenberg energies; a linear fit of magnetic forces."""
+    """The mean; J1 + J2 Heisenberg energies; magnetic forces linear in five vectors."""
     n = train.sizes["atom"]
     (f0, s0, ni), (f1, s1, _) = shell_fields(train), shell_fields(test)
     mean = {
@@ -94,7 +94,9 @@ def null_models(train, test):
     heisenberg = {"energy": rms(pair_sums(f1, s1) @ c - test.energy.values) / n}
 
     def columns(fields, spins):
-        return np.stack([spins, *fields], -1).reshape(-1, 5)
+        """Own spin, sums over two shells, and what these have along the spin."""
+        along = [(field * spins).sum(-1, keepdims=True) * spins for field in fields[:2]]
+        return np.stack([spins, *fields[:2], *along], -1).reshape(-1, 5)
 
     target = train.magnetic_force.values[:, ni].ravel()
     c, *_ = np.linalg.lstsq(columns(f0, s0), target, rcond=None)
