@@ -26,8 +26,8 @@ from dlintegrate.potentials._tensors import neighbour_table
 
 ROOT = Path(__file__).resolve().parents[1]
 UNITS = {"energy": "meV/atom", "force": "meV/Å", "magnetic_force": "meV/μB"}
-#: Limits of the shells of Ni around Ni, in Å (first to fourth neighbours).
-SHELLS = (0.0, 3.5, 4.6, 5.5, 6.3)
+#: Limits of the shells of Ni around Ni, in Å (first and second neighbours).
+SHELLS = (0.0, 3.5, 4.6)
 #: Of the pseudo-atoms of the displaced set: (distance in Å, moment in μB).
 VIRTUAL = {"Ni": (0.4, 1.2737)}
 
@@ -87,7 +87,7 @@ def null_models(train, test):
     }
 
     def pair_sums(fields, spins):
-        sums = np.einsum("sfic,fic->fs", fields[:2], spins)
+        sums = np.einsum("sfic,fic->fs", fields, spins)
         return np.column_stack([np.ones(len(sums)), sums])
 
     c, *_ = np.linalg.lstsq(pair_sums(f0, s0), train.energy.values, rcond=None)
@@ -95,8 +95,8 @@ def null_models(train, test):
 
     def columns(fields, spins):
         """Own spin, sums over two shells, and what these have along the spin."""
-        along = [(field * spins).sum(-1, keepdims=True) * spins for field in fields[:2]]
-        return np.stack([spins, *fields[:2], *along], -1).reshape(-1, 5)
+        along = [(field * spins).sum(-1, keepdims=True) * spins for field in fields]
+        return np.stack([spins, *fields, *along], -1).reshape(-1, 5)
 
     target = train.magnetic_force.values[:, ni].ravel()
     c, *_ = np.linalg.lstsq(columns(f0, s0), target, rcond=None)
