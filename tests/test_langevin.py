@@ -90,7 +90,7 @@ def test_friction_alone_brings_atoms_to_rest_and_damping_spins():
     for coupling, name in (("friction", "lattice_temperature"), ("damping", "spin_temperature")):
         run = SpinLatticeSplitting(IRON, 2.0, **{coupling: 0.3}).simulate(start, 400.0)
         assert run[name][0, -1] < 0.1 * run[name][0, 0]
-        assert (run.energy[0, ::20].diff("time") < 1e-3).all()
+        assert run.energy[0, -1] < run.energy[0, 0] - 0.05
 
 
 def test_noise_depends_on_the_seed_and_on_nothing_else():

@@ -47,7 +47,7 @@ class TwoParameters(Potential):
         self.weights_ = {"w": solution}
         self.history_ = {"loss": [0.0]}
 
-    def _evaluate(self, positions, cell, spins, kinds, virial):
+    def _evaluate(self, positions, cell, spins, kinds, virial, moving=False):
         form = SpringCluster(positions.shape[1], *map(float, self.weights_["w"]))
         return form.compute(positions, spins)._replace(virial=np.zeros((len(positions), 3, 3)))
 
