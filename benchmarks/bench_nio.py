@@ -75,7 +75,7 @@ def perpendicular_parts(off, spins):
 
 
 def null_models(train, test):
-    """The mean; J1 + J2 Heisenberg energies; a linear fit of magnetic forces."""
+    """The mean; J1 + J2 Heisenberg energies; linear fits of magnetic forces without an energy."""
     n = train.sizes["atom"]
     (f0, s0, ni), (f1, s1, _) = shell_fields(train), shell_fields(test)
     mean = {
@@ -93,17 +93,34 @@ def null_models(train, test):
     c, *_ = np.linalg.lstsq(pair_sums(f0, s0), train.energy.values, rcond=None)
     heisenberg = {"energy": rms(pair_sums(f1, s1) @ c - test.energy.values) / n}
 
-    def columns(fields, spins):
-        return np.stack([spins, *fields], -1).reshape(-1, 5)
+    def shells(fields, spins):
+        return [spins, *fields]
+
+    def local_order(fields, spins):
+        h = fields[1]
+        along, square = ((spins * x).sum(-1, keepdims=True) for x in (h, spins))
+        return [
+            spins,
+            (square - 1.2737**2) * spins,
+            h,
+            along * spins,
+            (h * h).sum(-1)[..., None] * spins,
+        ]
 
     target = train.magnetic_force.values[:, ni].ravel()
-    c, *_ = np.linalg.lstsq(columns(f0, s0), target, rcond=None)
-    off = (columns(f1, s1) @ c).reshape(s1.shape) - test.magnetic_force.values[:, ni]
+    linear = {}
+    for name, columns in (
+        ("S and four shells", shells),
+        ("S, |S|² S, h2, (S·h2) S, |h2|² S", local_order),
+    ):
+        a, b = (np.stack(columns(f, s), -1).reshape(-1, 5) for f, s in ((f0, s0), (f1, s1)))
+        c, *_ = np.linalg.lstsq(a, target, rcond=None)
+        off = (b @ c).reshape(s1.shape) - test.magnetic_force.values[:, ni]
+        linear[f"linear fit of magnetic forces: {name}"] = in_milli(perpendicular_parts(off, s1))
     return {
         "mean of the training frames": in_milli(mean),
-        "J1 + J2 Heisenberg fit of energies": in_milli(heisenberg),
-        "five-coefficient linear fit of magnetic forces": in_milli(perpendicular_parts(off, s1)),
-    }
+        "J1 + J2 Heisenberg fit of energies": in_milli(heisenberg), **linear,
+    }  # fmt: skip
 
 
 # Fits ------------------------------------------------------------------------------------
