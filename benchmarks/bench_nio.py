@@ -26,8 +26,8 @@ from dlintegrate.potentials._tensors import neighbour_table
 
 ROOT = Path(__file__).resolve().parents[1]
 UNITS = {"energy": "meV/atom", "force": "meV/Å", "magnetic_force": "meV/μB"}
-#: Limits of the shells of Ni around Ni, in Å (first and second neighbours).
-SHELLS = (0.0, 3.5, 4.6)
+#: Limits of the shells of Ni around Ni, in Å (first to fourth neighbours).
+SHELLS = (0.0, 3.5, 4.6, 5.5, 6.3)
 #: Of the pseudo-atoms of the displaced set: (distance in Å, moment in μB).
 VIRTUAL = {"Ni": (0.4, 1.2737)}
 
@@ -75,7 +75,7 @@ def perpendicular_parts(off, spins):
 
 
 def null_models(train, test):
-    """The mean; J1 + J2 Heisenberg energies; magnetic forces linear in five vectors."""
+    """The mean; J1 + J2 Heisenberg energies; linear fits of magnetic forces without an energy."""
     n = train.sizes["atom"]
     (f0, s0, ni), (f1, s1, _) = shell_fields(train), shell_fields(test)
     mean = {
@@ -87,25 +87,40 @@ def null_models(train, test):
     }
 
     def pair_sums(fields, spins):
-        sums = np.einsum("sfic,fic->fs", fields, spins)
+        sums = np.einsum("sfic,fic->fs", fields[:2], spins)
         return np.column_stack([np.ones(len(sums)), sums])
 
     c, *_ = np.linalg.lstsq(pair_sums(f0, s0), train.energy.values, rcond=None)
     heisenberg = {"energy": rms(pair_sums(f1, s1) @ c - test.energy.values) / n}
 
-    def columns(fields, spins):
-        """Own spin, sums over two shells, and what these have along the spin."""
-        along = [(field * spins).sum(-1, keepdims=True) * spins for field in fields]
-        return np.stack([spins, *fields, *along], -1).reshape(-1, 5)
+    def shells(fields, spins):
+        return [spins, *fields]
+
+    def local_order(fields, spins):
+        h = fields[1]
+        along, square = ((spins * x).sum(-1, keepdims=True) for x in (h, spins))
+        return [
+            spins,
+            (square - 1.2737**2) * spins,
+            h,
+            along * spins,
+            (h * h).sum(-1)[..., None] * spins,
+        ]
 
     target = train.magnetic_force.values[:, ni].ravel()
-    c, *_ = np.linalg.lstsq(columns(f0, s0), target, rcond=None)
-    off = (columns(f1, s1) @ c).reshape(s1.shape) - test.magnetic_force.values[:, ni]
+    linear = {}
+    for name, columns in (
+        ("S and four shells", shells),
+        ("S, |S|² S, h2, (S·h2) S, |h2|² S", local_order),
+    ):
+        a, b = (np.stack(columns(f, s), -1).reshape(-1, 5) for f, s in ((f0, s0), (f1, s1)))
+        c, *_ = np.linalg.lstsq(a, target, rcond=None)
+        off = (b @ c).reshape(s1.shape) - test.magnetic_force.values[:, ni]
+        linear[f"linear fit of magnetic forces: {name}"] = in_milli(perpendicular_parts(off, s1))
     return {
         "mean of the training frames": in_milli(mean),
-        "J1 + J2 Heisenberg fit of energies": in_milli(heisenberg),
-        "five-coefficient linear fit of magnetic forces": in_milli(perpendicular_parts(off, s1)),
-    }
+        "J1 + J2 Heisenberg fit of energies": in_milli(heisenberg), **linear,
+    }  # fmt: skip
 
 
 # Fits ------------------------------------------------------------------------------------
