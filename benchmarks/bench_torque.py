@@ -287,13 +287,13 @@ def main():
         "restoration": lambda: restoration(learned, options.folder),
         "beside_exact": lambda: beside_exact(learned),
     }
-    results = {}
     if options.only:
+        parts = {name: parts[name] for name in options.only}
+    results = {name: measure() for name, measure in parts.items()}
+    if options.only:  # read at the end: parts may be measured side by side
         known = json.loads((RESULTS / "torque.json").read_text())
         others = {"before": known["results"].get("others_from"), "last": known["metadata"]}
-        results = known["results"] | {"others_from": others}
-        parts = {name: parts[name] for name in options.only}
-    results |= {name: measure() for name, measure in parts.items()}
+        results = known["results"] | {"others_from": others} | results
     record("torque", results, started, seeds=SEED)
 
 

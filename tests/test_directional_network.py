@@ -1,5 +1,7 @@
 """The directional network: kernels and torch say the same, of fields and of gradients."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -92,6 +94,19 @@ def test_gradients_do_not_depend_on_what_was_kept(threads, n_threads):
         for parameter, expected in zip(module.parameters(), known, strict=True):
             torch.testing.assert_close(parameter.grad, expected, rtol=1e-10, atol=1e-12)
     assert others.isfinite().all()
+
+
+def test_many_may_ask_at_once():
+    module, spins = network(torch.float32), random_spins(24, dtype=torch.float32)
+
+    def field(sample):
+        with torch.no_grad():
+            return module(sample)
+
+    expected = torch.cat([field(sample) for sample in spins.split(1)])
+    with ThreadPoolExecutor(4) as pool:
+        found = torch.cat(list(pool.map(field, spins.split(1))))
+    assert torch.equal(found, expected)
 
 
 def test_predictions_follow_the_weights():

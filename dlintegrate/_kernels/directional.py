@@ -3,8 +3,8 @@
 Sites lie in SIMD lanes: vectors have shape (channels, 6 directions, 3, X, Y), scalars
 (channels, 6, X, Y). So every product with a matrix is one call of BLAS: of what belongs
 to a direction after its first axis, of the directions with each other after the second.
-Rows of the lattice can be computed one lot after the other, so that the arrays in between
-stay in the cache.
+Rows of the lattice can be computed one lot after the other, which bounds the memory for
+the arrays in between.
 Outputs and buffers come from the caller; all arrays have one floating type.
 """
 

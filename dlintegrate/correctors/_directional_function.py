@@ -1,5 +1,7 @@
 """The kernels of the directional network as one function that torch can differentiate."""
 
+import os
+import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -13,8 +15,9 @@ from .._kernels import directional as layers
 from .._kernels import directional_gradient as gradients
 
 _BLOCK = 9  #: arrays of weights of a block
-_IN_CACHE = 4000  #: sites times channels: the arrays of a block are 340 bytes long for each
+_LOT = 4000  #: sites times channels of vectors that a block takes at a time; bounds its memory
 _FREE = deque(maxlen=64)  #: buffers that nobody uses
+_LOCK = threading.Lock()
 
 
 class KernelNetwork(torch.autograd.Function):
@@ -90,8 +93,10 @@ def _run(spins, reaches, arrays, keep):
 def _borrow(n, arrays, reaches, sides, keep):
     """Buffers for ``n`` samples at a time, to be given back; only the latest kind is stored."""
     key = (tuple(a.shape for a in arrays), arrays[0].dtype, reaches, tuple(sides), keep)
-    stored = [run for run in (_FREE.pop() for _ in range(len(_FREE))) if run.key == key]
-    _FREE.extend(stored[n:])
+    with _LOCK:
+        stored = [run for run in _FREE if run.key == key]
+        _FREE.clear()
+        _FREE.extend(stored[n:])
     return stored[:n] + [_Run(key, arrays) for _ in range(n - len(stored))]
 
 
@@ -100,8 +105,8 @@ def _n_threads(samples):
 
 
 @lru_cache(maxsize=1)
-def _pool(n):
-    return ThreadPoolExecutor(n)
+def _pool(_process, n):
+    return ThreadPoolExecutor(n)  # threads do not survive a fork
 
 
 @lru_cache(maxsize=1)
@@ -115,7 +120,7 @@ def _each(function, n):
         function(0)
     else:
         with _controller().limit(limits=1, user_api="blas"):  # threads of threads cost time
-            list(_pool(n).map(function, range(n)))
+            list(_pool(os.getpid(), n).map(function, range(n)))
 
 
 def as_arrays(weights):
@@ -130,8 +135,8 @@ def as_arrays(weights):
 
 
 def _rows_at_once(n_x, n_y, n_vectors):
-    """Rows whose arrays stay in the cache; a divisor of all rows."""
-    fit = max(1, _IN_CACHE // (n_y * n_vectors))
+    """Rows that a block takes at a time; a divisor of all rows."""
+    fit = max(1, _LOT // (n_y * n_vectors))
     return max(n for n in range(1, min(n_x, fit) + 1) if n_x % n == 0)
 
 

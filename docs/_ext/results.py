@@ -201,7 +201,7 @@ class Result(SphinxRole):
     """One number of a result file inside a sentence."""
 
     def run(self):
-        name, _, path = self.text.partition(":")
+        name, _, path = self.text.rpartition(":")
         note_dependency(self.env, name)
         content = load(name)
         value = None if content is None else lookup(content["results"], path)
