@@ -208,6 +208,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--kinds", nargs="+", default=["pulses", "heating"])
+    parser.add_argument("--add", action="store_true", help="to the results of the other pools")
     parser.add_argument("--keep", help="folder in which trajectories are kept between runs")
     parser.add_argument("--draw", action="store_true", help="only draw what was measured before")
     options = parser.parse_args()
@@ -217,6 +218,9 @@ def main():
     model = SpinLatticeCrystal("bcc", size=3, pair_potential="finnis-sinclair")
     potential = EquivariantSpinPotential(cutoff=4.0, n_basis=8, n_channels=3)
     results = []
+    if options.add:
+        known = json.loads((RESULTS / "active.json").read_text())["results"]["rows"]
+        results = [row for row in known if row["pool"] not in options.kinds]
     for kind in options.kinds:
         for seed in options.seeds:
             pool, test = pools(model, kind, seed, options.keep)

@@ -15,6 +15,7 @@ _ORDER = (
     "plot_sd_receptive_field.py",
     "plot_spin_lattice_heat.py",
     "plot_dispersions.py",
+    "plot_active_learning.py",
     "plot_grid_search.py",
     "plot_streaming.py",
 )
