@@ -233,7 +233,8 @@ def open_states(path):
     if not os.path.exists(path):
         raise FileNotFoundError(f"{name}: no such file")
     try:
-        data = xr.open_dataset(path, engine="netcdf4", decode_times=False)
+        engine = "zarr" if name.rstrip("/").endswith(".zarr") else "netcdf4"
+        data = xr.open_dataset(path, engine=engine, decode_times=False)
     except (OSError, ValueError) as error:
         raise ValueError(f"{name} is not a readable netCDF file: {error}") from None
     for key, words in data.coords.items():

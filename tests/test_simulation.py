@@ -1,10 +1,12 @@
 """Trajectories: schema, health of samples, streaming, resume, crashes."""
 
+import importlib.util
 import json
 import signal
 import subprocess
 import sys
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -12,6 +14,20 @@ import xarray as xr
 
 from dlintegrate import BlanesMoan4, HeisenbergLattice, ImplicitMidpoint, SuzukiTrotter2
 from dlintegrate.integrators import open_trajectory
+
+#: The two kinds of trajectories on disk; what holds for one holds for the other.
+KINDS = [
+    ".nc",
+    pytest.param(
+        ".zarr",
+        marks=pytest.mark.skipif(not importlib.util.find_spec("zarr"), reason="zarr is missing"),
+    ),
+]
+
+
+@pytest.fixture(params=KINDS)
+def kind(request):
+    return request.param
 
 
 @pytest.fixture
@@ -74,43 +90,47 @@ def test_a_sample_that_fails_is_frozen_and_named_and_the_rest_go_on():
 
 
 class TestStreaming:
-    def test_the_file_holds_what_memory_would(self, lattice, initial, tmp_path):
+    def test_the_file_holds_what_memory_would(self, lattice, initial, kind, tmp_path):
         integrator = SuzukiTrotter2(lattice, 0.1)
         kept = integrator.simulate(initial, 5.0, save_every=2)
-        streamed = integrator.simulate(initial, 5.0, save_every=2, path=tmp_path / "run.nc")
+        streamed = integrator.simulate(initial, 5.0, save_every=2, path=tmp_path / f"run{kind}")
         xr.testing.assert_identical(kept, streamed.load())
-        xr.testing.assert_identical(kept, open_trajectory(tmp_path / "run.nc").load())
+        xr.testing.assert_identical(kept, open_trajectory(tmp_path / f"run{kind}").load())
 
-    def test_any_netcdf_reader_opens_it(self, lattice, initial, tmp_path):
-        SuzukiTrotter2(lattice, 0.1).simulate(initial, 1.0, path=tmp_path / "run.nc")
-        with xr.open_dataset(tmp_path / "run.nc") as plain:
+    def test_any_reader_of_the_format_opens_it(self, lattice, initial, kind, tmp_path):
+        SuzukiTrotter2(lattice, 0.1).simulate(initial, 1.0, path=tmp_path / f"run{kind}")
+        with warnings.catch_warnings(action="error"):
+            plain = xr.open_dataset(tmp_path / f"run{kind}")
+        with plain:
             assert plain.spin.sizes["time"] == 11 and "temperature" in plain.coords
 
-    def test_variables_are_read_when_they_are_used(self, lattice, initial, tmp_path):
-        streamed = SuzukiTrotter2(lattice, 0.1).simulate(initial, 1.0, path=tmp_path / "run.nc")
+    def test_variables_are_read_when_they_are_used(self, lattice, initial, kind, tmp_path):
+        streamed = SuzukiTrotter2(lattice, 0.1).simulate(initial, 1.0, path=tmp_path / f"run{kind}")
         assert not streamed.spin.variable._in_memory
 
-    def test_resume_continues_bit_for_bit(self, lattice, initial, tmp_path):
+    def test_resume_continues_bit_for_bit(self, lattice, initial, kind, tmp_path):
         integrator = BlanesMoan4(lattice, 0.1)
-        whole = integrator.simulate(initial, 6.0, save_every=3, path=tmp_path / "whole.nc")
-        integrator.simulate(initial, 2.1, save_every=3, path=tmp_path / "parts.nc").close()
-        parts = integrator.resume(tmp_path / "parts.nc", 6.0)
+        whole = integrator.simulate(initial, 6.0, save_every=3, path=tmp_path / f"whole{kind}")
+        integrator.simulate(initial, 2.1, save_every=3, path=tmp_path / f"parts{kind}").close()
+        parts = integrator.resume(tmp_path / f"parts{kind}", 6.0)
         assert identical(whole, parts)
-        assert identical(parts, integrator.resume(tmp_path / "parts.nc", 6.0)), "nothing left to do"
+        assert identical(parts, integrator.resume(tmp_path / f"parts{kind}", 6.0)), (
+            "nothing left to do"
+        )
 
-    def test_resume_remembers_failed_samples(self, tmp_path):
+    def test_resume_remembers_failed_samples(self, kind, tmp_path):
         system = HeisenbergLattice(shape=4)
         states = system.random_states(2, 0)
         states[1] = [0.0, 0.0, 1.0]
         integrator = ImplicitMidpoint(system, 1.0)
         with pytest.warns(RuntimeWarning):
-            integrator.simulate(states, 2.0, path=tmp_path / "run.nc").close()
+            integrator.simulate(states, 2.0, path=tmp_path / f"run{kind}").close()
         with pytest.warns(RuntimeWarning):
-            resumed = integrator.resume(tmp_path / "run.nc", 5.0)
+            resumed = integrator.resume(tmp_path / f"run{kind}", 5.0)
         assert resumed.status.values.tolist() == [2, 0]
         assert resumed.failure_time.values[0] == 1.0 and resumed.sizes["time"] == 6
 
-    def test_memory_does_not_grow_with_the_run(self, lattice, initial, tmp_path, monkeypatch):
+    def test_memory_does_not_grow_with_the_run(self, lattice, initial, kind, tmp_path, monkeypatch):
         """Frames are handed over in chunks: the buffer never holds more than one."""
         from dlintegrate.integrators import simulation
 
@@ -124,19 +144,51 @@ class TestStreaming:
             largest = max(largest, self.bytes)
 
         monkeypatch.setattr(simulation._Stream, "record", watched)
-        SuzukiTrotter2(lattice, 0.1).simulate(initial, 50.0, path=tmp_path / "run.nc")
+        SuzukiTrotter2(lattice, 0.1).simulate(initial, 10.0, path=tmp_path / f"run{kind}")
         assert largest <= 20_000
 
-    def test_another_integrator_may_not_continue(self, lattice, initial, tmp_path):
-        SuzukiTrotter2(lattice, 0.1).simulate(initial, 1.0, path=tmp_path / "run.nc").close()
+    def test_another_integrator_may_not_continue(self, lattice, initial, kind, tmp_path):
+        SuzukiTrotter2(lattice, 0.1).simulate(initial, 1.0, path=tmp_path / f"run{kind}").close()
         with pytest.raises(ValueError, match="written by another integrator"):
-            SuzukiTrotter2(lattice, 0.05).resume(tmp_path / "run.nc", 2.0)
+            SuzukiTrotter2(lattice, 0.05).resume(tmp_path / f"run{kind}", 2.0)
 
-    def test_an_existing_file_is_never_overwritten(self, lattice, initial, tmp_path):
-        (tmp_path / "run.nc").write_text("precious")
-        with pytest.raises(FileExistsError, match=r"run\.nc.*resume"):
-            SuzukiTrotter2(lattice, 0.1).simulate(initial, 1.0, path=tmp_path / "run.nc")
-        assert (tmp_path / "run.nc").read_text() == "precious"
+    def test_an_existing_file_is_never_overwritten(self, lattice, initial, kind, tmp_path):
+        (tmp_path / f"run{kind}").write_text("precious")
+        with pytest.raises(FileExistsError, match=r"run\..*resume"):
+            SuzukiTrotter2(lattice, 0.1).simulate(initial, 1.0, path=tmp_path / f"run{kind}")
+        assert (tmp_path / f"run{kind}").read_text() == "precious"
+
+    @pytest.mark.skipif(not importlib.util.find_spec("zarr"), reason="zarr is missing")
+    def test_stores_that_are_no_trajectories(self, lattice, tmp_path):
+        integrator = SuzukiTrotter2(lattice, 0.1)
+        (tmp_path / "empty.zarr").mkdir()
+        with pytest.raises(OSError, match=r"empty\.zarr is not a readable zarr"):
+            integrator.resume(tmp_path / "empty.zarr", 1.0)
+        with pytest.raises(FileNotFoundError, match=r"absent\.zarr"):
+            integrator.resume(tmp_path / "absent.zarr", 1.0)
+        xr.Dataset({"a": ("x", [1.0])}).to_zarr(tmp_path / "other.zarr", zarr_format=2)
+        with pytest.raises(OSError, match="not a trajectory"):
+            integrator.resume(tmp_path / "other.zarr", 1.0)
+
+    def test_without_zarr_one_error_names_the_remedy(self, lattice, initial, tmp_path, monkeypatch):
+        monkeypatch.setitem(sys.modules, "zarr", None)
+        with pytest.raises(ImportError, match=r'pip install "dlintegrate\[zarr\]"'):
+            SuzukiTrotter2(lattice, 0.1).simulate(initial, 1.0, path=tmp_path / "run.zarr")
+        assert not list(tmp_path.iterdir())
+
+    @pytest.mark.skipif(not importlib.util.find_spec("zarr"), reason="zarr is missing")
+    def test_frames_share_chunks_and_large_ones_are_split(
+        self, lattice, initial, tmp_path, monkeypatch
+    ):
+        from dlintegrate.integrators import trajectory_store
+
+        integrator = SuzukiTrotter2(lattice, 0.1)
+        kept = integrator.simulate(initial, 5.0)
+        for size, files in ((30_000, 51 // 6 + 1), (3_000, 51 * 3)):  # a frame has 4608 bytes
+            monkeypatch.setattr(trajectory_store, "CHUNK_BYTES", size)
+            path = tmp_path / f"{size}.zarr"
+            xr.testing.assert_identical(kept, integrator.simulate(initial, 5.0, path=path).load())
+            assert len(list((path / "spin").glob("[0-9]*"))) == files
 
     def test_files_that_are_no_trajectories(self, lattice, tmp_path):
         (tmp_path / "text.nc").write_text("not netCDF")
@@ -197,9 +249,12 @@ def check_prefix_and_resume(path, uninterrupted):
     return n
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.05, 0.2])
-def test_kill_9_leaves_a_readable_file_and_resume_is_exact(tmp_path, uninterrupted, delay):
-    path = tmp_path / "killed.nc"
+@pytest.mark.parametrize(
+    ("kind", "delay"),
+    [(".nc", 0.0), (".nc", 0.05), (".nc", 0.2), pytest.param(".zarr", 0.05, marks=KINDS[1].marks)],
+)
+def test_kill_9_leaves_a_readable_file_and_resume_is_exact(tmp_path, uninterrupted, kind, delay):
+    path = tmp_path / f"killed{kind}"
     process = start_endless_run(path)
     time.sleep(delay)
     process.send_signal(signal.SIGKILL)
@@ -212,13 +267,13 @@ def test_kill_9_leaves_a_readable_file_and_resume_is_exact(tmp_path, uninterrupt
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(12))
-def test_kill_9_at_random_moments(tmp_path, uninterrupted, seed):
+def test_kill_9_at_random_moments(tmp_path, uninterrupted, kind, seed):
     delay = np.random.default_rng(seed).uniform(0, 0.4)
-    test_kill_9_leaves_a_readable_file_and_resume_is_exact(tmp_path, uninterrupted, delay)
+    test_kill_9_leaves_a_readable_file_and_resume_is_exact(tmp_path, uninterrupted, kind, delay)
 
 
-def test_ctrl_c_writes_what_was_computed(tmp_path, uninterrupted):
-    path = tmp_path / "stopped.nc"
+def test_ctrl_c_writes_what_was_computed(tmp_path, uninterrupted, kind):
+    path = tmp_path / f"stopped{kind}"
     process = start_endless_run(path)
     time.sleep(0.1)
     process.send_signal(signal.SIGINT)

@@ -10,6 +10,7 @@ import numpy as np
 
 from .._device import resolve_device
 from ..persistence import replacing
+from .process_group import process_group
 
 _FORMAT = 1
 _WARM_UP = 0.02  #: share of a cosine schedule in which the rate rises from zero
@@ -27,7 +28,12 @@ def train(
 
     All samples go to the device once. With a ``checkpoint``, a run that is
     interrupted or killed continues where its last epoch ended, bit for bit as if
-    it had never stopped (on the same device and number of threads).
+    it had never stopped (on the same device and number of threads and processes).
+
+    In the ranks of an initialised ``torch.distributed`` process group, all of which
+    call it with the same data and parameters, each rank takes its share of every
+    batch and the gradients are added up: the weights are those of one process, up to
+    rounding, on all ranks. The first one alone writes checkpoints and shows progress.
 
     Parameters
     ----------
@@ -91,6 +97,8 @@ def train(
         For parameters out of range, a damaged checkpoint, or one of another run.
     FloatingPointError
         If the loss is no longer finite.
+    OSError
+        If the checkpoint cannot be read, or not be written; the former one is then kept.
     """
     import torch
 
@@ -107,10 +115,12 @@ def train(
     options.check(n_samples)
     device = resolve_device(device)
     module.to(device)
+    ranks = process_group()
+    ranks.copy(module)
     optimizer = torch.optim.Adam(
         module.parameters(), lr=options.learning_rate, fused=_fused(device)
     )
-    run = _Run(seed=int(generator_of(random_state).integers(2**62)))
+    run = _Run(seed=ranks.same(lambda: int(generator_of(random_state).integers(2**62))))
     cuda = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):
         torch.manual_seed(run.seed)
@@ -118,12 +128,20 @@ def train(
             **options.identity(), **(identity or {}), "data": _digest(tensors),
             "device": device.type,
         }  # fmt: skip
-        if checkpoint is not None and resume and os.path.exists(checkpoint):
-            run.restore(checkpoint, identity, module, optimizer)
-        loop = _Loop(module, tensors, validation, loss_fn, augment, optimizer, options, run, device)
-        loop.fit(
-            progress, lambda: checkpoint and run.store(checkpoint, identity, module, optimizer)
+        ranks.agree(identity)
+        if checkpoint is not None:
+            state = ranks.same(lambda: _read(checkpoint, identity) if resume else None)
+            if state is not None:
+                run.restore(state, checkpoint, module, optimizer)
+        loop = _Loop(
+            module, tensors, validation, loss_fn, augment, optimizer, options, run, device, ranks
         )
+
+        def store():
+            if checkpoint is not None:
+                ranks.same(lambda: run.store(checkpoint, identity, module, optimizer))
+
+        loop.fit(progress and ranks.rank == 0, store)
     module.load_state_dict(run.best)
     module.eval()
     return run.history
@@ -228,42 +246,30 @@ class _Run:
             "torch_rng": torch.get_rng_state(),
             "cuda_rng": torch.cuda.get_rng_state() if cuda else None,
         }
-        with replacing(path) as temporary:
-            torch.save(state, temporary)
-
-    def restore(self, path, identity, module, optimizer):
-        """Continue from a checkpoint; nothing in the file is executed."""
-        import torch
-
         name = os.fspath(path)
         try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-            theirs, run = state["identity"], state["run"]
-            if state["format"] != _FORMAT:
-                raise ValueError(f"format {state['format']}")
-        except OSError as error:
-            if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError):
-                raise
-            raise _damaged(name, error) from None
-        except Exception as error:  # the unpickler raises whatever the damage leads it to
-            raise _damaged(name, error) from None
-        changed = [k for k in identity if theirs.get(k) != identity[k]]
-        if changed:
-            told = ", ".join(f"{k}: {theirs.get(k)!r} then, {identity[k]!r} now" for k in changed)
-            raise ValueError(
-                f"checkpoint={name!r} belongs to another run ({told}); "
-                "pass resume=False to start anew, or another path"
-            )
+            with replacing(name) as temporary:
+                torch.save(state, temporary)
+        except (OSError, RuntimeError) as error:  # torch raises the latter on a full disk
+            raise OSError(
+                f"cannot write checkpoint={name!r} ({str(error).splitlines()[0]}). The one "
+                "before is kept, if there was one; free some space, then call again"
+            ) from error
+
+    def restore(self, state, path, module, optimizer):
+        """Continue from what :func:`_read` returned."""
+        import torch
+
         try:
             module.load_state_dict(state["module"])
         except RuntimeError as error:
             raise ValueError(
-                f"checkpoint={name!r} holds another network "
+                f"checkpoint={os.fspath(path)!r} holds another network "
                 f"({str(error).splitlines()[-1].strip()}); "
                 "pass resume=False to start anew, or another path"
             ) from None
         optimizer.load_state_dict(state["optimizer"])
-        for key, value in run.items():
+        for key, value in state["run"].items():
             setattr(self, key, value)
         self.best = state["best"]
         self.generator.set_state(state["generator"])
@@ -276,12 +282,13 @@ class _Loop:
     """Epochs over data that lie on the device."""
 
     def __init__(
-        self, module, tensors, validation, loss_fn, augment, optimizer, options, run, device
+        self, module, tensors, validation, loss_fn, augment, optimizer, options, run, device, ranks
     ):
         import torch
 
         self.module, self.loss_fn, self.augment = module, loss_fn, augment
         self.optimizer, self.options, self.run, self.device = optimizer, options, run, device
+        self.ranks = ranks
         n_samples = _count(tensors)
         order = torch.randperm(n_samples, generator=torch.Generator().manual_seed(run.seed))
         n_validation = options.n_validation(n_samples)
@@ -325,23 +332,22 @@ class _Loop:
         run, options = self.run, self.options
         self.module.train()
         order = torch.randperm(self.n_training, generator=run.generator).to(self.device)
-        total, seen = 0.0, 0
+        total, seen = torch.zeros((), dtype=torch.float64, device=self.device), 0
         started, before = time.perf_counter(), run.seconds
         for step, index in enumerate(order.split(options.batch_size)):
             self.set_rate(step)
             batch = {k: v[index] for k, v in self.training.items()}
             if self.augment is not None:
                 batch = self.augment(batch, run.generator)
-            self.optimizer.zero_grad(set_to_none=True)
-            loss = self.gradient(batch, len(index))
+            total += self.gradients(batch, len(index))
+            seen += len(index)
             if options.max_gradient_norm is not None:
                 torch.nn.utils.clip_grad_norm_(self.module.parameters(), options.max_gradient_norm)
             self.optimizer.step()
-            total, seen = total + loss * len(index), seen + len(index)
-            run.seconds = before + time.perf_counter() - started
+            run.seconds = self.clock(before + time.perf_counter() - started)
             if self.out_of_time:
                 break
-        loss = float(total) / seen
+        loss = float(self.ranks.add(total)) / seen
         if not math.isfinite(loss):
             raise FloatingPointError(
                 f"the training loss became {loss} in epoch {run.epoch + 1}; lower "
@@ -349,25 +355,33 @@ class _Loop:
             )
         return loss
 
+    def gradients(self, batch, n_samples):
+        """Set the gradients of the mean loss of a batch; returns this rank's part of its sum."""
+        import torch
+
+        self.optimizer.zero_grad(set_to_none=True)
+        own = self.ranks.share(torch.arange(n_samples, device=self.device))
+        total = torch.zeros((), device=self.device)
+        for index in own.split(self.options.samples_per_pass or n_samples):
+            whole = len(index) == n_samples
+            if len(index) == 0:
+                continue
+            part = batch if whole else {k: v[index] for k, v in batch.items()}
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.options.bf16):
+                loss = self.loss(part, self.run.rate)
+            (loss if whole else loss * (len(index) / n_samples)).backward()
+            total = total + loss.detach() * len(index)
+        self.ranks.add_gradients(self.module)
+        return total
+
+    def clock(self, seconds):
+        """The first rank's seconds, where they decide anything."""
+        return seconds if self.options.max_seconds is None else self.ranks.same(lambda: seconds)
+
     def loss(self, batch, share):
         """Mean loss of a batch; ``share`` is the rate over its largest value."""
         extra = (share,) if self.options.scheduled else ()
         return self.loss_fn(self.module, batch, *extra)
-
-    def gradient(self, batch, n):
-        """Add the gradient of the mean loss of ``n`` samples; returns that loss."""
-        import torch
-
-        size = self.options.samples_per_pass or n
-        total = 0.0
-        for first in range(0, n, size):
-            part = {k: v[first : first + size] for k, v in batch.items()}
-            weight = min(size, n - first) / n
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.options.bf16):
-                loss = weight * self.loss(part, self.run.rate)
-            loss.backward()
-            total = total + loss.detach()
-        return total
 
     def set_rate(self, step):
         """Learning rate of the step, from the share of the schedule that is done."""
@@ -386,16 +400,15 @@ class _Loop:
         import torch
 
         self.module.eval()
-        total = 0.0
-        started = time.perf_counter()
+        total = torch.zeros((), dtype=torch.float64, device=self.device)
+        started, before = time.perf_counter(), self.run.seconds
+        own = self.ranks.share(torch.arange(self.n_validation, device=self.device))
         with torch.no_grad():
-            for index in torch.arange(self.n_validation, device=self.device).split(
-                4 * self.options.batch_size
-            ):
+            for index in own.split(4 * self.options.batch_size) if len(own) else ():
                 batch = {k: v[index] for k, v in self.validation.items()}
-                total += float(self.loss(batch, 0.0)) * len(index)
-        self.run.seconds += time.perf_counter() - started
-        return total / self.n_validation
+                total += self.loss(batch, 0.0) * len(index)
+        self.run.seconds = self.clock(before + time.perf_counter() - started)
+        return float(self.ranks.add(total)) / self.n_validation
 
     def note(self, loss, validation_loss):
         """Keep the history and the best weights, and halve the rate on a plateau."""
@@ -425,6 +438,34 @@ class _Loop:
     def keep_best(self):
         state = self.module.state_dict()
         self.run.best = {k: v.detach().to("cpu", copy=True) for k, v in state.items()}
+
+
+def _read(path, identity):
+    """A checkpoint of this run, or None if there is no file; nothing in it is executed."""
+    import torch
+
+    name = os.fspath(path)
+    if not os.path.exists(name):
+        return None
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        theirs, _ = state["identity"], state["run"]
+        if state["format"] != _FORMAT:
+            raise ValueError(f"format {state['format']}")
+    except OSError as error:
+        if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError):
+            raise
+        raise _damaged(name, error) from None
+    except Exception as error:  # the unpickler raises whatever the damage leads it to
+        raise _damaged(name, error) from None
+    changed = [k for k in identity if theirs.get(k) != identity[k]]
+    if changed:
+        told = ", ".join(f"{k}: {theirs.get(k)!r} then, {identity[k]!r} now" for k in changed)
+        raise ValueError(
+            f"checkpoint={name!r} belongs to another run ({told}); "
+            "pass resume=False to start anew, or another path"
+        )
+    return state
 
 
 def _fused(device):

@@ -16,7 +16,7 @@ from .midpoint import ImplicitMidpoint
 from .multiple_time_step import MultipleTimeStep
 from .spin_lattice import SpinLatticeSplitting
 from .step_size import suggest_dt
-from .trajectory_file import open_trajectory
+from .trajectory import open_trajectory
 from .verlet import PEFRL, BlanesMoanRKN4, SubsteppedVerlet, VelocityVerlet
 
 __all__ = [

@@ -193,8 +193,9 @@ class Integrator(Estimator, ABC):
         save_every : int, default 1
             Steps between two saved frames.
         path : str or path-like, optional
-            Stream the frames to this netCDF file with constant memory instead of
-            keeping them; the file is readable at any moment, see :meth:`resume`.
+            Stream the frames to this netCDF file (or zarr store, if it ends in ``.zarr``)
+            with constant memory instead of keeping them; it is readable at any moment,
+            see :meth:`resume`.
         progress : bool or str, default False
             Show a progress bar; a str is its label.
 
@@ -213,6 +214,8 @@ class Integrator(Estimator, ABC):
             On unsuitable states or parameters.
         FileExistsError
             If ``path`` exists.
+        ImportError
+            For a zarr store, if zarr is missing.
         """
         return simulation.simulate(
             self, initial, t_max, save_every=save_every, path=path, progress=progress
@@ -228,7 +231,7 @@ class Integrator(Estimator, ABC):
         Parameters
         ----------
         path : str or path-like
-            File written by :meth:`simulate`, finished or killed.
+            What :meth:`simulate` wrote, finished or killed.
         t_max : float
             Physical time to reach, counted from the original start.
         progress : bool, default False

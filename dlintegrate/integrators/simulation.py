@@ -14,7 +14,8 @@ import xarray as xr
 from .. import __version__
 from ..persistence import encode, fingerprint
 from ..states import FAILED, FELL_BACK, OK, name_samples
-from .trajectory_file import TrajectoryFile, describe, open_trajectory
+from .trajectory import open_trajectory, storage_of
+from .trajectory_file import describe
 
 #: Frames are handed to the file in chunks of about this size or this age.
 CHUNK_BYTES = 8 * 2**20
@@ -36,7 +37,7 @@ def simulate(integrator, initial, t_max, *, save_every, path, progress):
                 f"path={os.fspath(path)!r} exists; delete it, or continue it with resume()"
             )
         frame = _frame_variables(system, run)
-        TrajectoryFile.create(path, system.state_coords, frame, coords, attrs, run.status)
+        storage_of(path).create(path, system.state_coords, frame, coords, attrs, run.status)
         recorder = _Stream(path)
     _loop(run, recorder, n_frames, progress)
     return recorder.dataset()
@@ -44,7 +45,7 @@ def simulate(integrator, initial, t_max, *, save_every, path, progress):
 
 def resume(integrator, path, t_max, *, progress):
     """See :meth:`Integrator.resume`."""
-    with TrajectoryFile.open(path) as file:
+    with storage_of(path).open(path) as file:
         attrs, last = file.attributes(), file.last_frame(integrator.system.state_name)
     _check_same(integrator, attrs, path)
     save_every = int(attrs["save_every"])
@@ -222,7 +223,7 @@ class _Stream:
 
     def __init__(self, path):
         self.path = path
-        self.file = TrajectoryFile.open(path, append=True)
+        self.file = storage_of(path).open(path, append=True)
         self.times, self.frames = [], []
         self.bytes, self.written = 0, time.monotonic()
 
@@ -264,7 +265,7 @@ def _sample_coords(initial):
     if not isinstance(initial, xr.DataArray):
         return {}
     return {
-        name: ("sample", coord.values)
+        name: (("sample",), coord.values)
         for name, coord in initial.coords.items()
         if coord.dims == ("sample",) and coord.dtype.kind in "fiu"
     }
@@ -272,7 +273,7 @@ def _sample_coords(initial):
 
 def _own_coords(system, array):
     """What the system itself attaches to each sample, such as the box."""
-    return {name: ("sample", values) for name, values in system.unpack(array)[1].items()}
+    return {name: (("sample",), values) for name, values in system.unpack(array)[1].items()}
 
 
 def _attributes(integrator, system, save_every):

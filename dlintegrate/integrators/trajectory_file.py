@@ -97,7 +97,7 @@ class TrajectoryFile:
 
         with replacing(path) as temporary:
             nc = netCDF4.Dataset(temporary, "w", format=_FORMAT)
-            with cls(nc, path) as file, _clear_errors(file):
+            with cls(nc, path) as file, clear_errors(file):
                 nc.set_fill_off()
                 nc.setncatts(attrs)
                 nc.createDimension("time", None)
@@ -149,6 +149,11 @@ class TrajectoryFile:
             nc.set_fill_off()
         return cls(nc, path)
 
+    @staticmethod
+    def dataset(path):
+        """The file as a Dataset in the order of the file; see :func:`open_trajectory`."""
+        return xr.open_dataset(os.fspath(path), engine="netcdf4", decode_times=False)
+
     def append(self, times, frames, status, failure_time):
         """Add frames, then count them in, then return: everything is on its way to disk.
 
@@ -160,7 +165,7 @@ class TrajectoryFile:
         """
         start = len(self.nc.dimensions["time"])
         stop = start + len(times)
-        with _clear_errors(self):
+        with clear_errors(self):
             for name in frames[0]:
                 self.nc[name][start:stop] = np.stack([frame[name] for frame in frames])
             self.nc["time"][start:stop] = times
@@ -196,7 +201,7 @@ class TrajectoryFile:
     def close(self):
         """Close the file, if it is open."""
         if self.nc.isopen():
-            with _clear_errors(self):
+            with clear_errors(self):
                 self.nc.close()
 
     def abandon(self):
@@ -228,8 +233,8 @@ def _define_words(nc, name, words):
     variable[:] = characters
 
 
-class _clear_errors:
-    """Turn what the netCDF library raises on a full disk into one clear message."""
+class clear_errors:
+    """Turn what the storage libraries raise on a full disk into one clear message."""
 
     def __init__(self, file):
         self.file = file
@@ -246,28 +251,3 @@ class _clear_errors:
                 f"cannot write the trajectory {self.file.path} ({error}). Complete frames "
                 "written before are kept; free some space, then call resume()"
             ) from error
-
-
-def open_trajectory(path):
-    """Open a trajectory file; variables are read when they are used.
-
-    Parameters
-    ----------
-    path : str or path-like
-        Written by ``simulate(path=…)``, finished, running or killed.
-
-    Returns
-    -------
-    xarray.Dataset
-        With dimensions ``("sample", "time", ...)``.
-
-    Raises
-    ------
-    OSError
-        If the file is missing or not a netCDF file.
-    """
-    dataset = xr.open_dataset(os.fspath(path), engine="netcdf4", decode_times=False)
-    for name, words in dataset.coords.items():
-        if words.dtype.kind in "OSU":  # padded to a common length in the file
-            dataset[name] = words.str.strip()
-    return dataset.transpose("sample", "time", ...)
