@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torque_data
-from common import RESULTS, fastest, record
+from common import RESULTS, fastest, metadata, record
 from train_torque import test_errors
 
 from dlintegrate import (
@@ -290,10 +290,13 @@ def main():
     if options.only:
         parts = {name: parts[name] for name in options.only}
     results = {name: measure() for name, measure in parts.items()}
+    origin = metadata(started, SEED)
+    measured = {name: origin for name in parts}
     if options.only:  # read at the end: parts may be measured side by side
-        known = json.loads((RESULTS / "torque.json").read_text())
-        others = {"before": known["results"].get("others_from"), "last": known["metadata"]}
-        results = known["results"] | {"others_from": others} | results
+        known = json.loads((RESULTS / "torque.json").read_text())["results"]
+        measured = known.get("measured", {}) | measured
+        results = known | results
+    results["measured"] = measured
     record("torque", results, started, seeds=SEED)
 
 
