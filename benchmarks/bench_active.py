@@ -183,7 +183,7 @@ def draw():
     rows = json.loads((RESULTS / "active.json").read_text())["results"]["rows"]
     kinds = list(dict.fromkeys(row["pool"] for row in rows))
     figure, axes = plt.subplots(
-        1, len(kinds), figsize=(4.8 * len(kinds), 3.8), sharey=True, layout="constrained"
+        1, len(kinds), figsize=(4.8 * len(kinds), 4.1), sharey=True, layout="constrained"
     )
     for ax, kind in zip(np.atleast_1d(axes), kinds, strict=True):
         for row in (row for row in rows if row["pool"] == kind):
@@ -197,7 +197,8 @@ def draw():
         ax.axhline(GOAL, color="0.45", linestyle=":", linewidth=1.0)
         ax.set(xscale="log", yscale="log", title=kind, xlabel="labels, the first ones included")
         ax.spines[["top", "right"]].set_visible(False)
-        ax.legend(frameon=False, fontsize=8)
+    handles, labels = ax.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(LOOKS), frameon=False)
     np.atleast_1d(axes)[0].set_ylabel("larger relative rms error")
     with plt.rc_context({"svg.hashsalt": "active"}):
         figure.savefig(PICTURE, metadata={"Date": None})
