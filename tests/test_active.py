@@ -30,6 +30,7 @@ from dlintegrate.active.descriptors import describe_frames
 from dlintegrate.active.explorers import frames_of
 from dlintegrate.active.frame_sets import frame_keys, join, read_frames, write_frames
 from dlintegrate.active.labellers import label_with
+from dlintegrate.active.rounds import Run, Stop
 from dlintegrate.active.selection import choose, farthest_points, sort_out, trust_levels
 from dlintegrate.frames import make_frames
 from dlintegrate.plotting import plot_calibration, plot_exploration, plot_rounds
@@ -291,6 +292,18 @@ class TestRounds:
         fitted = learner(**options, warm_start=False).fit(INITIAL)
         assert fitted.stopped_ == "stalled" and "no progress" in fitted.message_
         assert len(fitted.rounds_) < 12
+
+    def test_harder_frames_to_be_measured_on_are_no_lack_of_progress(self):
+        run = Run(learner(patience=2), INITIAL)
+
+        def measured(error, before):
+            return {"force_relative_error": error, "error_before": before}
+
+        run.records = [measured(0.06, 0.3), measured(0.2, 0.9)]  # frames that are held out change
+        run._stop_before_exploring(2)
+        run.records = [measured(0.2, 0.2), measured(0.06, 0.06)]
+        with pytest.raises(Stop, match="no progress"):
+            run._stop_before_exploring(2)
 
     def test_an_ensemble_that_agrees_and_errs_has_stalled(self):
         alike = ToyPotential(n_waves=20, ridge=1e-12)

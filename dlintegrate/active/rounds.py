@@ -13,7 +13,7 @@ from .selection import check_trust, choose, choose_at_random, sort_out, trust_le
 from .store import Store, classes_in, identify
 
 _log = logging.getLogger(__name__)
-#: An error has improved if it is below this part of the best one so far.
+#: An error has improved if it is below this part of the one before.
 _PROGRESS = 0.98
 #: What may change between a run and its continuation.
 _FREE = ("labeller", "n_rounds", "max_labels", "patience", "coverage", "folder", "n_jobs")
@@ -91,9 +91,12 @@ class Run:
         test = self.validation
         if test is None:
             test = frames.isel(frame=np.flatnonzero(held_out))
+        former = self.members
         self.members = self._train(number, folder, training)
         ensemble = Ensemble(self.members)
-        measured = self.store.record(f"{folder}/measured", lambda: _measure(ensemble, test))
+        measured = self.store.record(
+            f"{folder}/measured", lambda: _measure(ensemble, test) | _before(former, test)
+        )
         unit = rms_lengths(frames)
         record = {
             "round": number,
@@ -212,15 +215,16 @@ class Run:
             raise Stop("budget", f"n_rounds={learner.n_rounds} are done")
         if learner.max_labels is not None and self.n_bought >= learner.max_labels:
             raise Stop("budget", f"max_labels={learner.max_labels} are spent")
-        worst = [worst_error(record) for record in self.records]
-        if number >= learner.patience and worst[-1] > learner.tolerance:
-            before, lately = worst[: -learner.patience], worst[-learner.patience :]
-            if min(lately) > _PROGRESS * min(before):
+        lately = self.records[-learner.patience :]
+        worst = worst_error(lately[-1])
+        if len(lately) == learner.patience and worst > learner.tolerance:
+            if all(worst_error(r) > _PROGRESS * r.get("error_before", np.inf) for r in lately):
                 raise Stop(
                     "stalled",
-                    f"no progress in {learner.patience} rounds: relative error {worst[-1]:.3g}, "
-                    f"best before {min(before):.3g}; more labels of this kind do not help: enlarge "
-                    "the potential, train it longer, or explore elsewhere",
+                    f"no progress in {learner.patience} rounds: relative error {worst:.3g}, with "
+                    f"the potentials of the round before {lately[-1]['error_before']:.3g}; more "
+                    "labels of this kind do not help: enlarge the potential, train it longer, or "
+                    "explore elsewhere",
                 )
 
     def _stop_after_exploring(self, record):
@@ -270,6 +274,13 @@ class Run:
 def _measure(ensemble, test):
     """Errors and calibration on frames that the ensemble was not trained on."""
     return measure(ensemble, test) if test.sizes["frame"] else {}
+
+
+def _before(former, test):
+    """What the potentials of the round before make of the same frames, new to them too."""
+    if former is None or not test.sizes["frame"]:
+        return {}
+    return {"error_before": worst_error(measure(Ensemble(former), test))}
 
 
 def _account(explored, levels):
