@@ -107,9 +107,9 @@ def plot_calibration(prediction, frames, ax=None, *, quantity="force", **points)
     Parameters
     ----------
     prediction : xarray.Dataset
-        What :meth:`ActiveLearner.predict <dlintegrate.ActiveLearner.predict>` returned for
+        What :meth:`ActiveLearner.predict <dlintegrate.ActiveLearner.predict>` returned.
     frames : xarray.Dataset
-        labelled frames that the ensemble was not trained on.
+        The frames that it was asked about: labelled ones that the ensemble was not trained on.
     ax : matplotlib.axes.Axes, optional
     quantity : {"force", "magnetic_force"}, default "force"
     **points

@@ -35,13 +35,13 @@ class EquivariantTorque(FieldCorrector):
     energy : bool, default False
         Learn an energy and take its gradient: costs about three times as much, and
         damped spins cannot gain energy for ever. Not for directional networks.
+    training : FieldTraining, optional
+    precision : {"single", "double"}, default "single"
+        Of predictions. Only double precision is exact enough for guarantees to rounding.
     directional : bool, default False
         Channels with a direction.
     n_hidden : int, default 16
         Width of the layer from invariants to gates, in a directional network.
-    training : FieldTraining, optional
-    precision : {"single", "double"}, default "single"
-        Of predictions. Only double precision is exact enough for guarantees to rounding.
 
     Attributes
     ----------

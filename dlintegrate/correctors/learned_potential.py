@@ -97,10 +97,12 @@ class LearnedPotential(Corrector):
         base : Integrator
         X : ndarray, shape (n_samples, 3, n_atoms, 3)
         Y : Evaluation
-        device, progress
-            Not used: what the potential has of these are its own parameters.
+        device
+            Not used: the potential has its own.
         random_state : int or None
             Of the potential, where it is given.
+        progress
+            Not used.
         """
         self.check(base)
         potential = clone(self.potential)

@@ -21,18 +21,16 @@ class SpinLatticeSplitting(Integrator):
     kicks of the momenta by the forces, turns of the spins at fixed positions, a drift of the
     positions in the middle. Second order. How the spins turn is ``spin_step``:
 
-    =================  ====================================================================
-    ``"bonds"``        each pair about its total spin, exactly, forward and then backward over
-                       the bonds. For isotropic exchange alone; keeps the total spin.
-    ``"sites"``        each spin in the field of the others, exactly, forward and backward.
-                       For isotropic exchange alone; turns keep its energy, not the total spin.
-    ``"midpoint"``     spherical midpoint rule, by fixed-point iteration, for any potential.
-                       Kicks are taken at the midpoint of the spins too, which makes the step
-                       symplectic; it keeps the total spin where the exact dynamics does.
-    ``"semi-implicit"``  Mentink's scheme B: two fields per turn, for any potential. Neither
-                       reversible nor symplectic: the energy drifts at large steps.
-    ``"auto"``         bonds where the system offers them, otherwise midpoint.
-    =================  ====================================================================
+    - ``"bonds"``: each pair about its total spin, exactly, forward and then backward over the
+      bonds. For isotropic exchange alone; keeps the total spin.
+    - ``"sites"``: each spin in the field of the others, exactly, forward and backward. For
+      isotropic exchange alone; turns keep its energy, not the total spin.
+    - ``"midpoint"``: spherical midpoint rule, by fixed-point iteration, for any potential. Kicks
+      are taken at the midpoint of the spins too, which makes the step symplectic; it keeps the
+      total spin where the exact dynamics does.
+    - ``"semi-implicit"``: Mentink's scheme B, two fields per turn, for any potential. Neither
+      reversible nor symplectic: the energy drifts at large steps.
+    - ``"auto"``: bonds where the system offers them, otherwise midpoint.
 
     Only "midpoint" is symplectic: a kick at fixed spins and a turn at fixed momenta are each
     no flow of a Hamiltonian where the energy couples both. "bonds" and "sites" are

@@ -92,10 +92,12 @@ class Potential(VersionedState, BaseEstimator, ABC):
 
         Parameters
         ----------
-        positions, spins : ndarray, shape (n_samples, n_atoms, 3)
-            In Å and μB.
+        positions : ndarray, shape (n_samples, n_atoms, 3)
+            In Å.
         cell : ndarray, shape (3, 3) or (n_samples, 3, 3)
             Rows are the cell vectors, in Å.
+        spins : ndarray, shape (n_samples, n_atoms, 3)
+            In μB.
         species : sequence of str, length n_atoms
         virial : bool, default False
             Also the virial.

@@ -121,6 +121,11 @@ class AtomicSystem(System):
     def exchange_bonds(self, positions):
         """Bonds of a bilinear exchange and their strengths at given positions.
 
+        Parameters
+        ----------
+        positions : ndarray, shape (n_samples, n_atoms, 3)
+            In Å.
+
         Raises
         ------
         NotImplementedError
@@ -161,6 +166,11 @@ class AtomicSystem(System):
 
     def resized(self, state_shape):
         """Return this system, if the state has its number of atoms.
+
+        Parameters
+        ----------
+        state_shape : tuple of int
+            Shape of one state, ``(3, n_atoms, 3)``.
 
         Raises
         ------
