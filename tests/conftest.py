@@ -1,3 +1,8 @@
+import os
+
+# two workers share two cores; threads of theirs would wait for each other
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 

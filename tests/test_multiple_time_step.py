@@ -11,6 +11,7 @@ from dlintegrate import (
     DampedMidpoint,
     ElementaryDifferentialResidue,
     ExactDiagonalization,
+    FieldCorrector,
     HeisenbergLattice,
     LennardJones2D,
     RungeKutta4,
@@ -168,6 +169,7 @@ class LearnedStep(BoundStep):
 class FieldOfAFit(Corrector):
     local = True
     target = "field"
+    given_labels = FieldCorrector.given_labels
 
     def fit(self, base, X, Y, **_):
         self.J_, self.history_ = 0.9, {"loss": [0.0]}

@@ -306,9 +306,8 @@ class CorrectedIntegrator(VersionedState, Integrator):
         # momenta are rescaled for the energy, which leaves every spin as it is
         kept = self.system.invariants
         if "magnetization" in names and ("norm" not in kept or "momentum" in kept):
-            raise ValueError(
-                f"projection={projection!r}: {self.system!r} has no projection onto magnetization"
-            )
+            missing = "projection onto magnetization" if "norm" in kept else "magnetization"
+            raise ValueError(f"projection={projection!r}: {self.system!r} has no {missing}")
         return frozenset(names | {"norm"})
 
     def validate(self, states, name="samples"):
