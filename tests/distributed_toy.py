@@ -1,5 +1,6 @@
 """A training so small that it can be killed often; as a script, one rank or an endless run."""
 
+import signal
 import sys
 
 import torch
@@ -65,5 +66,7 @@ if __name__ == "__main__":
     if sys.argv[1] == "rank":
         fit_as_rank(sys.argv[2])
     else:
+        # a shell may start what runs in its background with this signal ignored
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         print("started", flush=True)
         fit(epochs=10**9, scheduler=None, checkpoint=sys.argv[2])
