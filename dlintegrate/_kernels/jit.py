@@ -5,17 +5,15 @@ import os
 import numba
 
 _FLAGS = {"contract", "nsz"}
-_OPTIONS = {
-    "error_model": "numpy",
-    "nogil": True,
-    "cache": os.environ.get("DLINTEGRATE_NUMBA_CACHE", "") == "1",
-}
+_CACHE = os.environ.get("DLINTEGRATE_NUMBA_CACHE", "") == "1"
 
 #: ``error_model="numpy"`` removes the division checks that would stop SIMD;
 #: ``contract`` allows fused multiply-adds and nothing that reorders a sum, so
 #: results do not depend on the number of threads or samples.
 #: The on-disk cache misses edits of imported files, hence off by default.
-kernel = numba.njit(fastmath=_FLAGS, **_OPTIONS)
+kernel = numba.njit(error_model="numpy", fastmath=_FLAGS, nogil=True, cache=_CACHE)
 
 #: Also reorders sums, so that they use SIMD: for gradients of weights, never for a state.
-summing_kernel = numba.njit(fastmath=_FLAGS | {"reassoc"}, **_OPTIONS)
+summing_kernel = numba.njit(
+    error_model="numpy", fastmath=_FLAGS | {"reassoc"}, nogil=True, cache=_CACHE
+)

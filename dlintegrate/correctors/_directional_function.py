@@ -16,7 +16,7 @@ from .._kernels import directional_gradient as gradients
 
 _BLOCK = 9  #: arrays of weights of a block
 _LOT = 4000  #: sites times channels of vectors that a block takes at a time; bounds its memory
-_FREE = deque(maxlen=64)  #: buffers that nobody uses
+_FREE: deque = deque(maxlen=64)  #: buffers that nobody uses
 _LOCK = threading.Lock()
 
 
