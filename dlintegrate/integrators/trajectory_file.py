@@ -44,6 +44,22 @@ STATUS_ATTRIBUTES = {
 }
 
 
+def append_first(file, path, frame, status):
+    """Write the frame at time 0 to a new file or store, which will be known by ``path``.
+
+    Parameters
+    ----------
+    file : TrajectoryFile or TrajectoryStore
+        Open for appending, under its temporary name.
+    path : str or path-like
+    frame : dict of str to (dims, ndarray)
+    status : ndarray, shape (n_samples,)
+    """
+    file.path = os.fspath(path)
+    values = {name: array for name, (_, array) in frame.items()}
+    file.append([0.0], [values], status, np.full(len(status), np.nan))
+
+
 def describe(dataset):
     """Add units, long names and the meaning of ``status``."""
     for name, (long_name, units) in DESCRIPTIONS.items():
@@ -118,11 +134,7 @@ class TrajectoryFile:
                 define("status", "i1", ("sample",)).setncatts(STATUS_ATTRIBUTES)
                 define("failure_time", "f8", ("sample",))
             with cls.open(temporary, append=True) as file:
-                file.path = os.fspath(path)
-                file.append(
-                    [0.0], [{name: values for name, (_, values) in frame.items()}],
-                    status, np.full(len(status), np.nan),
-                )  # fmt: skip
+                append_first(file, path, frame, status)
 
     @classmethod
     def open(cls, path, append=False):

@@ -14,7 +14,13 @@ import tempfile
 import numpy as np
 import xarray as xr
 
-from .trajectory_file import DESCRIPTIONS, STATUS_ATTRIBUTES, LastFrame, clear_errors
+from .trajectory_file import (
+    DESCRIPTIONS,
+    STATUS_ATTRIBUTES,
+    LastFrame,
+    append_first,
+    clear_errors,
+)
 
 #: A chunk of a variable has about this size, before compression...
 CHUNK_BYTES = 8 * 2**20
@@ -70,11 +76,7 @@ class TrajectoryStore:
                 define("failure_time", "f8", ("sample",), status.shape)
                 _count_in(temporary)
             with cls.open(temporary, append=True) as store:
-                store.path = os.fspath(path)
-                store.append(
-                    [0.0], [{name: values for name, (_, values) in frame.items()}],
-                    status, np.full(len(status), np.nan),
-                )  # fmt: skip
+                append_first(store, path, frame, status)
 
     @classmethod
     def open(cls, path, append=False):
