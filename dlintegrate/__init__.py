@@ -18,6 +18,7 @@ _PUBLIC = {
     "Corrector": "correctors",
     "DampedMidpoint": "integrators",
     "DeepSpinPotential": "potentials",
+    "DomainWarning": "integrators",
     "DynamicsExplorer": "active",
     "ElementaryDifferentialResidue": "correctors",
     "ElectronSolver": "systems",

@@ -11,6 +11,7 @@ from .options import (
     count,
     file_argument,
     number,
+    remove,
     say,
     seed,
     wants_progress,
@@ -60,7 +61,7 @@ def _run(arguments):
     streams = configuration.table.get("samples", {}).get("function") == "sample_relaxation"
     if os.path.exists(output):
         if arguments.overwrite and streams:
-            os.unlink(output)
+            remove(output)
         elif arguments.resume and not streams:
             if not same_description(output, configuration):
                 raise ValueError(f"--resume: {output} holds other samples; --overwrite replaces it")
