@@ -50,6 +50,7 @@ from .integrators import BlanesMoan6 as BlanesMoan6
 from .integrators import BlanesMoanRKN4 as BlanesMoanRKN4
 from .integrators import CorrectedIntegrator as CorrectedIntegrator
 from .integrators import DampedMidpoint as DampedMidpoint
+from .integrators import DomainWarning as DomainWarning
 from .integrators import Fallback as Fallback
 from .integrators import ImplicitMidpoint as ImplicitMidpoint
 from .integrators import Integrator as Integrator
