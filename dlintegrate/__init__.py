@@ -84,6 +84,7 @@ _PUBLIC = {
     "read_deepmd": "frames",
     "read_extxyz": "frames",
     "sample_canonical": "sampling",
+    "sample_langevin": "sampling",
     "sample_park_states": "sampling",
     "sample_relaxation": "sampling",
     "skyrmion_lattice": "systems",

@@ -1,6 +1,7 @@
 """The command line: files in, files out, errors in one line, exit codes."""
 
 import contextlib
+import importlib.util
 import io
 import json
 import os
@@ -22,6 +23,8 @@ from dlintegrate import (
     HeisenbergLattice,
     LennardJones2D,
     RollOut,
+    SpinLatticeCrystal,
+    SpinLatticeSplitting,
     SuzukiTrotter2,
     TorqueCNN,
     UNetResidue,
@@ -31,6 +34,7 @@ from dlintegrate import (
     load_pretrained,
     open_trajectory,
     sample_canonical,
+    sample_langevin,
     save,
 )
 from dlintegrate.cli import main
@@ -185,6 +189,28 @@ class TestSample:
         assert np.allclose(particles.box_length, np.sqrt(8 / 0.2))
         assert particles["variable"].values.tolist() == ["position", "momentum"]
 
+    def test_crystals_are_drawn_by_langevin_dynamics_and_simulated(self, folder):
+        words = "crystal --temperature 50 300 -n 1 --seed 3 -o atoms.nc"
+        options = ["--set", "system.size=2", "--set", "samples.duration=20.0"]
+        assert run("sample", *words.split(), *options) == 0
+        iron = SpinLatticeCrystal(size=2)
+        expected = sample_langevin(iron, [50.0, 300.0], 1, duration=20.0, random_state=3)
+        drawn = read_states("atoms.nc")
+        np.testing.assert_array_equal(drawn, expected)
+        assert drawn.temperature.values.tolist() == [50.0, 300.0]
+        assert drawn["variable"].values.tolist() == ["position", "momentum", "spin"]
+        (folder / "atoms.toml").write_text(
+            '[system]\nclass = "SpinLatticeCrystal"\nsize = 2\n'
+            '[integrator]\nclass = "SpinLatticeSplitting"\ndt = 1.0\n'
+            "[samples]\ntemperature = 50\nn_samples = 1\nduration = 4.0\n"
+        )
+        assert run("simulate", "atoms.toml", "atoms.nc", "--t-max", 5, "-o", "run.nc") == 0
+        with open_trajectory("run.nc") as trajectory:
+            last = SpinLatticeSplitting(iron, 1.0).step(expected, 5)
+            np.testing.assert_array_equal(trajectory.phase_space.isel(time=-1), last)
+        assert run("sample", "atoms.toml", "-o", "more.nc") == 0
+        assert read_states("more.nc").shape == (1, 3, 16, 3)
+
     @pytest.mark.slow
     def test_relaxation_is_drawn_into_a_file_that_fit_learns_fields_from(self, folder):
         (folder / "field.toml").write_text(
@@ -312,6 +338,24 @@ class TestSimulate:
         assert run(*simulate, "-o", "parts.nc", "--t-max", 1, "--resume") == 0, "nothing yet"
         assert run(*simulate, "-o", "parts.nc", "--t-max", 4, "--resume") == 0
         assert (folder / "parts.nc").read_bytes() == (folder / "whole.nc").read_bytes()
+
+    @pytest.mark.skipif(not importlib.util.find_spec("zarr"), reason="zarr is missing")
+    def test_overwrite_replaces_a_store_and_no_other_folder(self, folder, capsys):
+        simulate = ["simulate", "classical.toml", "samples.nc", "-o", "run.zarr", "--t-max"]
+        assert run(*simulate, 2) == 0
+        assert run(*simulate, 1) == 2
+        assert run(*simulate, 1, "--overwrite") == 0
+        with open_trajectory("run.zarr") as replaced:
+            assert float(replaced.time[-1]) == 1.0
+        (folder / "thesis.zarr").mkdir()
+        (folder / "thesis.zarr" / "chapter").write_text("precious")
+        capsys.readouterr()
+        simulate[4] = "thesis.zarr"
+        assert run(*simulate, 1, "--overwrite") == 2
+        assert "is a folder and no zarr store" in capsys.readouterr().err
+        assert (folder / "thesis.zarr" / "chapter").read_text() == "precious"
+        assert run("sample", "heisenberg", "--shape", 4, 4, "--temperature", 1, "-n", 1,
+                   "-o", "thesis.zarr", "--overwrite") == 2  # fmt: skip
 
     @pytest.mark.parametrize("change, told", [
         (["--set-initial"], "did not start from"), (["--save-every", 3], "--save-every 3"),
