@@ -135,7 +135,7 @@ def check_same_bits(elsewhere):
         return samples, integrator.make_labels(samples), learner
 
     here = results()
-    with elsewhere:
+    with elsewhere():
         workers = set(joblib.Parallel(prefer="threads")([joblib.delayed(os.getpid)()] * 8))
         assert workers and os.getpid() not in workers
         there = results()
@@ -153,7 +153,7 @@ def test_dask_workers_give_the_same_bits():
         LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
         Client(cluster),
     ):
-        check_same_bits(joblib.parallel_config(backend="dask"))
+        check_same_bits(lambda: joblib.parallel_config(backend="dask"))
 
 
 @needs_ray
@@ -165,6 +165,6 @@ def test_ray_workers_give_the_same_bits():
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
     register_ray()
     try:
-        check_same_bits(joblib.parallel_config(backend="ray", n_jobs=2))
+        check_same_bits(lambda: joblib.parallel_config(backend="ray", n_jobs=2))
     finally:
         ray.shutdown()

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 from tqdm.auto import tqdm
 
+from .._parallel import in_order
 from ..systems.atoms import MOMENTUM, AtomicSystem
 from .canonical import _plain, _temperatures, child, seed_sequence
 
@@ -89,12 +90,12 @@ def sample_langevin(
         for chosen in (np.flatnonzero(temperatures == t) for t in np.unique(temperatures))
         for i in range(0, len(chosen), n_together)
     ]
-    parallel = joblib.Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
     n_steps = max(1, round(duration / dt))
-    drawn = parallel(
+    calls = (
         joblib.delayed(_run)(step, float(temperatures[task[0]]), states[task], n_steps)
         for task in tasks
     )
+    drawn = in_order(calls, n_jobs, prefer="threads")
     with tqdm(total=len(states), desc="sampling", unit="sample", disable=not progress) as bar:
         for task, after in zip(tasks, drawn, strict=True):
             states[task] = after
