@@ -524,8 +524,18 @@ class TestErrors:
         ("evaluate samples.nc", "give a trajectory, or SAMPLES.nc"),
         ("evaluate classical.toml samples.nc --t-max 1 --save-time 0.16", "use for instance 0.2"),
         ("pretrained nothing", "name='nothing'"),
+        ("fit fit.toml -o x --set samples.n_sweeps=3", "[samples] has file and 'n_sweeps'"),
+        ("fit fit.toml -o x --set samples.n=3", "has no fields to draw from"),
+        ("fit fit.toml -o x --set samples={function='sample_relaxation'}", "then fit with it"),
+        ("sample classical.toml -o x.nc", "classical.toml has no [samples]"),
+        ("sample classical.toml -o x.nc --temperature 1 -n 1 --set samples.function=draw",
+         "function='draw'"),
+        ("simulate classical.toml no_states.nc -o x --t-max 1", "has the variables a, b"),
+        ("simulate classical.toml samples.nc -o samples.nc --t-max 1 --resume",
+         "not a trajectory written by dlintegrate"),
     ])  # fmt: skip
     def test_bad_input_is_told_in_one_line_and_exits_with_2(self, folder, capsys, command, told):
+        xr.Dataset({"a": ("sample", [1.0]), "b": ("sample", [1.0])}).to_netcdf("no_states.nc")
         assert run(*command.split()) == 2
         err = capsys.readouterr().err
         assert err.startswith("dlintegrate: error: ") and err.count("\n") == 1
@@ -542,6 +552,32 @@ class TestErrors:
         words = "heisenberg --shape 4 --temperature 1 -n 1 -o x.nc"
         assert run("sample", *words.split()) == 1
         assert "No space left" in capsys.readouterr().err
+
+    def test_a_full_disk_is_one_line_and_leaves_the_former_file(self, folder, capsys, monkeypatch):
+        def full(*_, **__):
+            raise RuntimeError("NetCDF: HDF error")
+
+        before = (folder / "samples.nc").read_bytes()
+        monkeypatch.setattr(xr.DataArray, "to_netcdf", full)
+        words = "heisenberg --shape 4 --temperature 1 -n 1 -o samples.nc --overwrite"
+        assert run("sample", *words.split()) == 1
+        err = capsys.readouterr().err
+        assert "cannot write samples.nc (NetCDF: HDF error); free some space" in err
+        assert err.count("\n") == 1
+        assert (folder / "samples.nc").read_bytes() == before
+        assert not list(folder.glob(".dlintegrate-*")), "nothing is left behind"
+
+    @pytest.mark.parametrize("number", ["0", "-3", "1.5", "many"])
+    def test_counts_are_positive_whole_numbers(self, number, capsys):
+        with pytest.raises(SystemExit) as stop:
+            run("sample", "heisenberg", f"-n={number}", "-o", "x.nc")
+        assert stop.value.code == 2 and number in capsys.readouterr().err
+
+    @pytest.mark.parametrize("number", ["inf", "nan", "cold"])
+    def test_numbers_are_finite(self, number, capsys):
+        with pytest.raises(SystemExit) as stop:
+            run("sample", "heisenberg", "--temperature", number, "-o", "x.nc")
+        assert stop.value.code == 2 and number in capsys.readouterr().err
 
     @pytest.mark.parametrize("bug", [RuntimeError("spin\nlost"), TypeError("spin lost")])
     def test_a_bug_says_how_to_report_it_and_debug_shows_where(self, bug, capsys, monkeypatch):

@@ -320,6 +320,12 @@ class CorrectedIntegrator(VersionedState, Integrator):
     def validate(self, states, name="samples"):
         """Check states; a corrector that is not local takes its training size only.
 
+        Parameters
+        ----------
+        states : xarray.DataArray or array-like, shape (n_samples, ...)
+        name : str
+            What to call the argument in messages.
+
         Warns
         -----
         DomainWarning

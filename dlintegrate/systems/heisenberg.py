@@ -180,7 +180,7 @@ class HeisenbergLattice(SpinSystem):
         }
 
     def conditions(self, array):
-        """The shortest side, and a temperature from fields and torques.
+        """The shortest side, and a temperature from fields; see :meth:`System.conditions`.
 
         ``1/T = 2 Σ S·h / Σ |S × h|²`` (Ma et al., Phys. Rev. E 82, 031111, 2010, Eq. 18). Its
         standard error is about ``1/T√N`` in the cold, where 2N directions vibrate, and
