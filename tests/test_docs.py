@@ -1,5 +1,6 @@
 """What the README and the guide promise: their commands have the agreed form, their code runs."""
 
+import ast
 import re
 import shlex
 from importlib import import_module
@@ -101,6 +102,23 @@ def run_console(block, capsys):
         assert main(arguments) == 0, f"{line}: {capsys.readouterr().err}"
         printed = capsys.readouterr().out.splitlines()
         assert printed[: len(expected)] == expected, line
+
+
+@pytest.mark.parametrize("kind", ["System", "Integrator", "ResidueCorrector"])
+def test_what_is_of_ones_own_is_short_and_checked(kind):
+    """A class of each kind on the page about extending, in 40 lines at most."""
+    blocks = code_blocks((ROOT / "docs" / "guide" / "extending.md").read_text())
+    classes = [
+        (node, block)
+        for block in blocks
+        for node in ast.parse(block).body
+        if isinstance(node, ast.ClassDef) and [ast.unparse(base) for base in node.bases] == [kind]
+    ]
+    assert classes
+    for node, block in classes:
+        lines = block.splitlines()[node.lineno - 1 : node.end_lineno]
+        assert len([line for line in lines if line.strip()]) <= 40
+        assert "\ncheck_integrator(" in block
 
 
 @pytest.mark.parametrize("module", ["dlintegrate", "dlintegrate.metrics", "dlintegrate.sampling"])
