@@ -118,6 +118,11 @@ def plot_calibration(prediction, frames, ax=None, *, quantity="force", **points)
     Returns
     -------
     matplotlib.axes.Axes
+
+    Raises
+    ------
+    ValueError
+        For another ``quantity``.
     """
     if quantity not in _QUANTITIES:
         raise ValueError(f"quantity={quantity!r}: expected one of {sorted(_QUANTITIES)}")

@@ -1,5 +1,6 @@
 """What the README and the guide promise: their commands have the agreed form, their code runs."""
 
+import ast
 import re
 import shlex
 from importlib import import_module
@@ -12,7 +13,11 @@ from dlintegrate.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text() if (ROOT / "README.md").exists() else ""
-GUIDE = sorted((ROOT / "docs" / "guide").glob("*.md"))
+PAGES = [
+    path
+    for path in sorted((ROOT / "docs").rglob("*.md"))
+    if re.search(r"^```(python|toml|console)\n", path.read_text(), flags=re.MULTILINE)
+]
 
 DEMO = (
     "python3 -m venv .venv && .venv/bin/pip install -q -c constraints.txt . "
@@ -56,16 +61,22 @@ def test_the_readme_examples_run_and_their_corrections_pay(capsys):
     assert float(third) < 1e-11
 
 
-@pytest.mark.parametrize("page", GUIDE, ids=lambda page: page.stem)
-def test_the_code_of_a_guide_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch, capsys):
-    """Python blocks run, TOML blocks are written to the file they name, commands run."""
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_code_of_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch, capsys):
+    """Python blocks run, TOML blocks and scripts are written to the file they name, commands run.
+
+    What runs the scripts is in ``test_printed_commands.py``.
+    """
     monkeypatch.chdir(tmp_path)
     namespace = {}
     blocks = re.findall(
         r"^```(python|toml|console)\n(.*?)^```$", page.read_text(), flags=re.MULTILINE | re.DOTALL
     )
     for number, (language, block) in enumerate(blocks, start=1):
-        if language == "python":
+        script = re.match(r"# (\S+\.py)\n", block)
+        if language == "python" and script:
+            Path(script.group(1)).write_text(block)
+        elif language == "python":
             try:
                 exec(compile(block, f"{page.name}, block {number}", "exec"), namespace)
             except ImportError as error:
@@ -91,6 +102,23 @@ def run_console(block, capsys):
         assert main(arguments) == 0, f"{line}: {capsys.readouterr().err}"
         printed = capsys.readouterr().out.splitlines()
         assert printed[: len(expected)] == expected, line
+
+
+@pytest.mark.parametrize("kind", ["System", "Integrator", "ResidueCorrector"])
+def test_what_is_of_ones_own_is_short_and_checked(kind):
+    """A class of each kind on the page about extending, in 40 lines at most."""
+    blocks = code_blocks((ROOT / "docs" / "guide" / "extending.md").read_text())
+    classes = [
+        (node, block)
+        for block in blocks
+        for node in ast.parse(block).body
+        if isinstance(node, ast.ClassDef) and [ast.unparse(base) for base in node.bases] == [kind]
+    ]
+    assert classes
+    for node, block in classes:
+        lines = block.splitlines()[node.lineno - 1 : node.end_lineno]
+        assert len([line for line in lines if line.strip()]) <= 40
+        assert "\ncheck_integrator(" in block
 
 
 @pytest.mark.parametrize("module", ["dlintegrate", "dlintegrate.metrics", "dlintegrate.sampling"])

@@ -104,7 +104,8 @@ class DynamicsExplorer(Explorer):
     n_trajectories : int, default 4
         At each temperature.
     starts : xarray.DataArray or ndarray, optional
-        States to start from, drawn at random. By default labelled frames in the cell of the system.
+        States to start from, shape (n_states, ...), drawn at random. By default labelled
+        frames in the cell of the system.
     """
 
     def __init__(

@@ -161,6 +161,11 @@ class ActiveLearner(BaseEstimator):
         ----------
         frames : xarray.Dataset
             Labelled.
+
+        Returns
+        -------
+        float
+            Not above 0; the best is 0.
         """
         check_is_fitted(self, "potentials_")
         return -worst_error(measure(Ensemble(self.potentials_), frames))

@@ -26,7 +26,7 @@ class ElementaryDifferentialResidue(ResidueCorrector):
     spin S or such vectors themselves, h(Y) = J Σ_j Y_j over the neighbours (plus the
     external field for Y = S), and ``ord T = ord X + ord Y + 1``; the expansion
     is that of B-series (Hairer, Lubich & Wanner, Geometric Numerical Integration,
-    chapter III). There are 1, 2, 5, 14, 42, 132 of order 1 to 6. Their
+    2006, chapter III). There are 1, 2, 5, 14, 42, 132 of order 1 to 6. Their
     weights differ between the sublattices, because the base step treats them
     differently, and are regressed at the time step in question, so that they make up
     for what lies beyond the largest order.

@@ -163,11 +163,15 @@ class FieldCorrector(FittedModule, Corrector):  # type: ignore[override]
         return perpendicular(fields, spins)
 
     def learned_energy(self, array):
-        """Learned energy of which the field is the gradient, shape (n_samples,).
+        """Learned energy of which the field is the gradient.
 
         Parameters
         ----------
         array : ndarray, shape (n_samples, x, y, 3)
+
+        Returns
+        -------
+        ndarray, shape (n_samples,)
 
         Raises
         ------

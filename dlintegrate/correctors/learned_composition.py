@@ -71,7 +71,7 @@ class LearnedComposition(Corrector):
     angle_coefficients_ : ndarray, shape (2 stages + 1, 3), or None
         c1, c2, c3 of each sweep.
     processor_, processor_angles_ : ndarray or None
-        The same of the processor.
+        The same of the processor, shape (n_processor,) and (n_processor, 3).
     first_ : int
         Sublattice of the first sweep.
     dt_ : float

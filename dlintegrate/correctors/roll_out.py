@@ -62,7 +62,11 @@ checkpoint, resume, max_seconds :
         self.max_seconds = max_seconds
 
     def stages(self):
-        """``(horizon, epochs)`` of each stage.
+        """Horizon and number of epochs of each stage.
+
+        Returns
+        -------
+        list of (int, int)
 
         Raises
         ------

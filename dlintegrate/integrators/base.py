@@ -53,7 +53,7 @@ class Integrator(Estimator, ABC):
 
         Returns
         -------
-        ndarray
+        ndarray, like ``array``
             Samples that could not be advanced are NaN, and only those.
         """
 
@@ -128,6 +128,12 @@ class Integrator(Estimator, ABC):
         states : xarray.DataArray or array-like, shape (n_samples, ...)
         name : str
             What to call the argument in error messages.
+
+        Returns
+        -------
+        system : System
+        array : ndarray, shape (n_samples, ...)
+            Packed.
 
         Raises
         ------

@@ -82,6 +82,11 @@ class Composition(Integrator):
 
         The last sweep of a step and the first of the next act on one sublattice in
         one field and are fused into one; the processor opens and its inverse closes.
+
+        Returns
+        -------
+        tuple of 3 ndarray, shape (n_sweeps, 5)
+            Rows ``(sublattice, b0, b1, b2, b3)`` of the kernel.
         """
         rows = self.rows()
         joint = rows[-1:].copy()

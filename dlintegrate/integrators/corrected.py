@@ -242,6 +242,11 @@ class CorrectedIntegrator(VersionedState, Integrator):
         -------
         ndarray, shape (n_samples, ...), or (n_samples, horizon, ...) with ``horizon``
             Packed states.
+
+        Raises
+        ------
+        ValueError
+            If the step of the reference does not divide that of the base.
         """
         reference, n_steps = self._reference_steps()
         system, array = reference.validate(samples)
@@ -402,7 +407,7 @@ class CorrectedIntegrator(VersionedState, Integrator):
         ----------
         samples : array-like, shape (n_samples, ...)
         y : array-like, optional
-            Labels; by default a converged integration (see
+            Labels of the shape of ``samples``; by default a converged integration (see
             :func:`dlintegrate.metrics.one_step_error`), or exact fields or evaluations.
 
         Returns

@@ -52,6 +52,11 @@ class Fallback(Estimator):
         ----------
         base : Integrator
 
+        Returns
+        -------
+        integrator : Integrator
+        n_substeps : int
+
         Raises
         ------
         ValueError
@@ -71,11 +76,16 @@ class Fallback(Estimator):
         return self.integrator, n_steps
 
     def checked_bounds(self, system):
-        """All bounds that hold, as a dict.
+        """All bounds that hold.
 
         Parameters
         ----------
         system : System
+
+        Returns
+        -------
+        dict of str to (float, float)
+            Lowest and highest value of each quantity that is judged.
 
         Raises
         ------

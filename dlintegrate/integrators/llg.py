@@ -134,8 +134,8 @@ class DampedMidpoint(LandauLifshitzGilbert):
     """Spherical midpoint rule with damping, by fixed-point iteration.
 
     ``S' = S + dt m × (h(m) - α m × h(m))`` with ``m = (S + S')/|S + S'|``. Second order; without
-    damping it is the symplectic rule of :class:`ImplicitMidpoint`, for any system.
-    Each iteration costs a field.
+    damping it is the symplectic rule of :class:`ImplicitMidpoint` (McLachlan, Modin and
+    Verdier 2014), for any system. Each iteration costs a field.
 
     Parameters
     ----------
@@ -186,7 +186,7 @@ class DampedMidpoint(LandauLifshitzGilbert):
 
 
 class RungeKutta4(LandauLifshitzGilbert):
-    """The classical method of fourth order, with the spins put back on the sphere.
+    """The classical method of fourth order (Kutta 1901), with the spins put back on the sphere.
 
     Four fields per step, none of them implicit. Dividing by the length after every stage
     restores the norm and does not lower the order; energy and magnetisation are kept to the

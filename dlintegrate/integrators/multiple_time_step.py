@@ -22,7 +22,9 @@ class MultipleTimeStep(LandauLifshitzGilbert):
     Radau's quadrature, where it is predicted with the corrections known by then. With the outer
     step this converges to the exact dynamics at second order or better, however wrong the
     cheap field; how good that is only decides how large the step may be. Nothing is
-    remembered from one step to the next.
+    remembered from one step to the next. Splitting a force into a fast cheap and a slow expensive
+    part is of Tuckerman, Berne and Martyna (1992); a correction in the place of the slow part is
+    this library's.
 
     Parameters
     ----------

@@ -94,6 +94,11 @@ def receptive_radius(receptive_field, share=0.9):
     -------
     float
         In lattice constants.
+
+    Raises
+    ------
+    ValueError
+        For a share out of this range.
     """
     if not isinstance(share, numbers.Real) or not 0 < share <= 1:
         raise ValueError(f"share={share!r}: expected a number above 0, up to 1")

@@ -37,9 +37,10 @@ def one_step_error(integrator, samples, reference=None, *, per_sample=False):
     samples : xarray.DataArray or array-like, shape (n_samples, ...)
         States before the step.
     reference : None, Integrator or array-like, optional
-        The states one ``integrator.dt`` later (labels ``y``), or the integrator
-        that makes them. By default a converged one, :func:`reference_integrator`, with the
-        damping of the integrator, in the exact field where the integrator has a learned one.
+        The states one ``integrator.dt`` later (labels ``y``, of the shape of the samples), or
+        the integrator that makes them. By default a converged one,
+        :func:`reference_integrator`, with the damping of the integrator, in the
+        exact field where the integrator has a learned one.
     per_sample : bool, default False
         Return one number per sample instead of their root mean square.
 

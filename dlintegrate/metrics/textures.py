@@ -25,6 +25,8 @@ def topological_charge(spins):
 def topological_density(spins):
     """Charge of the two triangles at each site, with the neighbours along a1 and a2.
 
+    The terms of Berg and Lüscher (1981), whose sum is :func:`topological_charge`.
+
     Parameters
     ----------
     spins : xarray.DataArray or array-like, shape (..., x, y, 3)

@@ -39,10 +39,14 @@ class Potential(VersionedState, BaseEstimator, ABC):
 
     @property
     def symmetries(self):
-        """What the energy is invariant under, to rounding: a frozenset.
+        """What the energy is invariant under, to rounding.
 
         Out of "translation", "rotation" (joint, of positions and spins), "inversion",
         "permutation" (of equal atoms), "time_reversal" (S → -S), "spin_rotation" (spins alone).
+
+        Returns
+        -------
+        frozenset of str
         """
         return frozenset({"translation", "rotation", "permutation"})
 

@@ -16,7 +16,7 @@ class DeepSpinPotential(Potential):
     those of Deep Potential's smooth edition (two-body embedding, ``se_e2_a``) with the
     pseudo-atoms as neighbours of another type; the energy is a sum over real atoms alone (Yang
     and co-workers, "Deep learning illuminates spin and lattice interaction in magnetic
-    materials").
+    materials", 2023).
 
     It is invariant under joint rotations and reflections of positions and pseudo-atoms. As a
     reflection leaves moments that are axial vectors as they are, rotation is all that it has of

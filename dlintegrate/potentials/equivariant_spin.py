@@ -29,6 +29,7 @@ class EquivariantSpinPotential(Potential):
     energies, forces and magnetic forces at once: exactly, in seconds, from few frames.
     Training in steps then adds the network to them.
 
+    The densities are those of the atomic cluster expansion (Drautz 2019, 2020), kept to low order.
     All invariants are even in the spins, and the energy is smooth (twice continuously
     differentiable) where a neighbour comes within the cutoff.
 

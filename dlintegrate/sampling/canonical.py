@@ -55,7 +55,7 @@ def sample_canonical(
     n_over_relaxation : int, optional
         Over-relaxation sweeps before each heat-bath sweep: 4. Only for spins.
     start : {"auto", "ordered", "lattice", "random"} or array-like, default "auto"
-        First state of the chains, or given states (one, or one for each sample).
+        First state of the chains, or given states, shape (1 or n_samples, ...).
         Spins: ``"ordered"``, the ground state of the exchange, or ``"random"``, independent
         directions; ``"auto"`` takes the ordered state below the critical temperature (if
         the exchange is not frustrated) and the random one above; for ``"metropolis"``

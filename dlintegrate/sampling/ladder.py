@@ -84,7 +84,7 @@ def annealing_ladder(
 
     Returns
     -------
-    ndarray
+    ndarray, shape (n_rungs,)
         Falling temperatures, the last equal to ``temperature``.
 
     Raises

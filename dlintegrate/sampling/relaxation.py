@@ -68,6 +68,8 @@ def sample_relaxation(
     ------
     ValueError
         On bad arguments, or if an existing file was made with others.
+    TypeError
+        For a system without a field, or a solver for one that has none.
 
     Examples
     --------

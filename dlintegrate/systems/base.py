@@ -5,14 +5,16 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 from .._documentation import Estimator
-from ..states import like
+from ..states import like, to_array
 
 
 class System(Estimator, ABC):
     """Something with states, an energy and equations of motion.
 
     A system holds parameters and no state. Sets of states are DataArrays (or
-    ndarrays) with axis 0 ``sample``; see :mod:`dlintegrate.states`.
+    ndarrays) with axis 0 ``sample``; see :mod:`dlintegrate.states`. One of your own needs the
+    attributes below, :meth:`resized`, :meth:`random_states` and :meth:`observables`; the rest
+    has defaults.
 
     Attributes
     ----------
@@ -26,6 +28,8 @@ class System(Estimator, ABC):
     symmetries : frozenset of str
         What the exact dynamics commutes with (``"rotation"``, ``"translation"``,
         ``"time_reversal"``).
+    n_sites : int
+        Number of spins, particles or atoms: extensive quantities are judged per site.
     """
 
     state_name: str
@@ -47,9 +51,10 @@ class System(Estimator, ABC):
     def symmetries(self):
         """Transformations that the exact dynamics commutes with."""
 
-    @abstractmethod
     def validate(self, states, name="samples"):
         """Check states of this system and return them as a packed ndarray.
+
+        By default their dimensions, and that they are finite.
 
         Parameters
         ----------
@@ -57,11 +62,17 @@ class System(Estimator, ABC):
         name : str
             What to call the argument in error messages.
 
+        Returns
+        -------
+        ndarray, shape (n_samples, ...)
+            Packed.
+
         Raises
         ------
         ValueError, TypeError
             With the parameter, the value and the remedy.
         """
+        return to_array(states, self.state_dims, name)
 
     @abstractmethod
     def resized(self, state_shape):
@@ -145,9 +156,8 @@ class System(Estimator, ABC):
         ndarray, shape (n_samples, ...)
         """
 
-    @abstractmethod
     def energy(self, states):
-        """Total energy of each state.
+        """Total energy of each state, by default that of :meth:`observables`.
 
         Parameters
         ----------
@@ -157,10 +167,11 @@ class System(Estimator, ABC):
         -------
         ndarray, shape (n_samples,)
         """
+        return self.observables(self.validate(states))["energy"][1]
 
     @abstractmethod
     def observables(self, array):
-        """What a trajectory records beside the state.
+        """What a trajectory records beside the state; at least ``energy``.
 
         Parameters
         ----------
@@ -194,11 +205,10 @@ class System(Estimator, ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} cannot project onto {quantities}")
 
-    @abstractmethod
     def healthy(self, array):
-        """Which states are possible at all.
+        """Which states are possible at all, by default the finite ones.
 
-        Explosions stay finite, so this checks physical bounds too.
+        Explosions can stay finite for long: better check physical bounds, too.
 
         Parameters
         ----------
@@ -208,6 +218,7 @@ class System(Estimator, ABC):
         -------
         ndarray of bool, shape (n_samples,)
         """
+        return np.isfinite(array.reshape(len(array), -1)).all(axis=1)
 
     def diagnose(self, array, before):
         """What the result of a step can be judged by, before any projection.

@@ -258,6 +258,11 @@ class SpinLatticeCrystal(AtomicSystem):
         Returns
         -------
         Evaluation
+
+        Raises
+        ------
+        ValueError
+            If the numbers of samples of the two differ.
         """
         built = self._built()
         positions, spins = (self._of_all_atoms(x) for x in (positions, spins))

@@ -33,7 +33,7 @@ class ElectronSolver(Estimator, ABC):
         model : TriangularSDModel
         spins : ndarray, shape (n_samples, *sides, 3)
             One sample at least.
-        sites : ndarray of int, optional
+        sites : ndarray of int, shape (n_sites,), optional
             Flat numbers of the sites that are wanted; all by default.
 
         Returns
@@ -56,7 +56,7 @@ class ExactDiagonalization(ElectronSolver):
     ----------
     n_twists : int, default 1
         Twisted boundary conditions along each side: a grid of ``n_twists²`` of them is
-        averaged over, which removes most of the effects of finite size. 1 is the
+        averaged over, which removes most of the effects of finite size (Gros 1996). 1 is the
         periodic lattice itself.
     n_jobs : int, optional
         Threads, as in joblib, over samples and twists; the result does not depend on

@@ -45,7 +45,11 @@ class HeisenbergLattice(SpinSystem):
 
     @property
     def lattice_shape(self):
-        """The sides as a tuple of 1 to 3 ints.
+        """The sides.
+
+        Returns
+        -------
+        tuple of 1 to 3 ints
 
         Raises
         ------
@@ -107,6 +111,10 @@ class HeisenbergLattice(SpinSystem):
             Spins, of unit length to 1e-5; what is off by more than 1e-12 is normalised.
         name : str
             What to call the argument in error messages.
+
+        Returns
+        -------
+        ndarray, shape (n_samples, *sides, 3)
 
         Raises
         ------

@@ -24,12 +24,12 @@ class RadialLaw(BaseEstimator, ABC):
 
         Parameters
         ----------
-        distance : ndarray
+        distance : ndarray, any shape
             In Å.
 
         Returns
         -------
-        value, slope : ndarray
+        value, slope : ndarray, like ``distance``
         """
 
     @property

@@ -97,6 +97,11 @@ class KernelPolynomial(ElectronSolver):
         Returns
         -------
         int
+
+        Raises
+        ------
+        ValueError
+            For another ``tol``.
         """
         if not isinstance(tol, numbers.Real) or not 1e-10 <= tol < 1:
             raise ValueError(f"tol={tol!r}: expected a number between 1e-10 and 1")

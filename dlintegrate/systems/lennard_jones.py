@@ -375,7 +375,7 @@ class LennardJones2D(System):
 
         Parameters
         ----------
-        array, before : ndarray
+        array, before : ndarray, shape (n_samples, 2, n_particles + 1, 2)
             Packed states; not modified.
         quantities : collection of str
         elapsed : float

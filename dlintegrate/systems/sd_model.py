@@ -124,6 +124,11 @@ class TriangularSDModel(SpinSystem):
     def validate(self, states, name="samples"):
         """Check spins, shape (n_samples, *sides, 3); see :meth:`System.validate`.
 
+        Raises
+        ------
+        ValueError
+            On a wrong shape, NaN, or spins off the unit sphere.
+
         Warns
         -----
         UserWarning
@@ -163,13 +168,17 @@ class TriangularSDModel(SpinSystem):
         return (sites[:, None] + steps) // sides
 
     def hamiltonian(self, state, twist=(0.0, 0.0)):
-        """The matrix of the electrons, shape (2 n_sites, 2 n_sites); rows 2i + spin.
+        """The matrix of the electrons, with rows 2i + spin.
 
         Parameters
         ----------
         state : ndarray, shape (*sides, 3)
         twist : tuple of 2 floats
             Phases gained around the lattice.
+
+        Returns
+        -------
+        ndarray of complex128, shape (2 n_sites, 2 n_sites)
         """
         n, sides = self.n_sites, np.array(self.lattice_shape)
         table, hopping = self.neighbours()
@@ -200,7 +209,7 @@ class TriangularSDModel(SpinSystem):
         Parameters
         ----------
         states : xarray.DataArray or array-like, shape (n_samples, *sides, 3)
-        sites : array-like of int, optional
+        sites : array-like of int, shape (n_sites,), optional
             Flat numbers of the sites that are wanted.
 
         Returns

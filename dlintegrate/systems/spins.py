@@ -49,6 +49,10 @@ class SpinSystem(System):
 
         Reversing all spins *and* the field reverses time, so time reversal is
         a symmetry too (of the flow: apply a step with -dt to go back).
+
+        Returns
+        -------
+        frozenset of str
         """
         kept = {"translation", "time_reversal"}
         return frozenset(kept if self.bias.any() else kept | {"rotation"})

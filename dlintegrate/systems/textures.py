@@ -71,6 +71,11 @@ def helix(shape, ordering=0, n_samples=1):
     Returns
     -------
     ndarray, shape (n_samples, *shape, 3)
+
+    Raises
+    ------
+    ValueError
+        For another ``ordering``.
     """
     if ordering not in (0, 1, 2):
         raise ValueError(f"ordering={ordering!r}: expected 0, 1 or 2")
