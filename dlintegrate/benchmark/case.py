@@ -160,7 +160,7 @@ def fit_corrected(integrator, train, seed):
     corrector = fitted.corrector
     started, labels = time.process_time(), None
     if corrector.target == "state" and corrector.horizon == 1:
-        system, array = fitted.base.validate(train)
+        system, _ = fitted.base.validate(train)
         labels = system.wrap(fitted.make_labels(train), train)
     labelled = time.process_time()
     fitted.fit(train, labels)
@@ -178,9 +178,9 @@ def pretrained(name):
     Returns
     -------
     callable
-        The seconds of the training are those of the card. Those of its labels are what the labels
-        of ``train`` take here, times the number of samples on the card; exact fields, which may take
-        hours, are not made again: their labels count nothing.
+        The seconds of the training are those of the card. Those of its labels are what labels of
+        a few states of ``train`` take here, scaled to the number of samples on the card; exact
+        fields, which may take hours, are not made again: their labels count nothing.
     """
     from ..datasets import describe_pretrained, load_pretrained
 

@@ -5,6 +5,7 @@ of batch to processor seconds per site and unit of time.
 """
 
 import math
+from itertools import pairwise
 
 from .case import LEARNED
 
@@ -62,7 +63,7 @@ def cost_at(points, error, batch):
     found = []
     for name, curve in curves(points, batch).items():
         found += [(p["cost"][batch], name) for p in curve if p["error"] <= error]
-        for a, b in zip(curve, curve[1:], strict=False):
+        for a, b in pairwise(curve):
             low, high = sorted((a, b), key=lambda p: p["error"])
             if 0 < low["error"] < error < high["error"]:
                 x = math.log(error / low["error"]) / math.log(high["error"] / low["error"])
