@@ -1,11 +1,16 @@
 """The benchmark harness: fronts, break-even times, explosions, and a whole small run."""
 
+import contextlib
+import io
+import json
 import math
 from dataclasses import replace
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
+from matplotlib.colors import to_rgb
 
 from dlintegrate import (
     BlanesMoan4,
@@ -15,6 +20,7 @@ from dlintegrate import (
     LennardJones2D,
     SuzukiTrotter2,
     VelocityVerlet,
+    benchmark,
 )
 from dlintegrate.benchmark import (
     Case,
@@ -27,6 +33,7 @@ from dlintegrate.benchmark import (
     measure,
     run_benchmark,
 )
+from dlintegrate.benchmark.figure import draw_benchmark
 from dlintegrate.benchmark.measure import Clock, errors, long_run, reversal_error
 from dlintegrate.benchmark.pareto import (
     NEVER,
@@ -37,6 +44,7 @@ from dlintegrate.benchmark.pareto import (
     pareto_front,
     verdict,
 )
+from dlintegrate.cli import main
 
 SYSTEM = HeisenbergLattice(4)
 SMALL, LARGE = "4³", "6³"
@@ -319,3 +327,68 @@ def test_every_step_of_a_shipped_case_divides_its_horizon(name):
 def test_an_unknown_system_is_refused():
     with pytest.raises(ValueError, match=r"system='ising': expected one of \['heisenberg'"):
         make_case("ising")
+
+
+# The command ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """What the command writes and prints for a tiny system."""
+    folder = tmp_path_factory.mktemp("benchmark") / "out"
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as out:
+        patch.setattr(benchmark, "make_case", lambda name, full: tiny(title=f"{name}, {full}"))
+        assert main(["benchmark", "tiny", "--seeds", "1", "--output", str(folder)]) == 0
+    return folder, out.getvalue()
+
+
+def test_the_command_writes_results_and_picture(written):
+    folder, printed = written
+    assert {p.name for p in folder.iterdir()} == {"pareto_tiny.json", "pareto_tiny.png"}
+    assert all(str(path) in printed for path in folder.iterdir())
+    assert (folder / "pareto_tiny.png").read_bytes().startswith(b"\x89PNG")
+    content = json.loads((folder / "pareto_tiny.json").read_text())
+    assert content["metadata"]["command"] == "dlintegrate benchmark tiny --seeds 1"
+    assert content["metadata"]["processor"] and content["metadata"]["packages"]["numpy"]
+    assert content["results"]["case"]["seeds"] == [1]
+    assert len(content["results"]["points"]) == 6
+
+
+def test_the_table_has_every_point_and_a_verdict_for_each_batch(written):
+    results = json.loads((written[0] / "pareto_tiny.json").read_text())["results"]
+    lines = written[1].splitlines()
+    assert "tiny, False" in lines
+    for p in results["points"]:
+        (row,) = (r for r in lines if r[2:].split()[:2] == [p["method"], f"{p['dt']:.4g}"])
+        front = [(q["method"], q["dt"]) for q in results["front"]["many"]]
+        assert row.startswith("*") == ((p["method"], p["dt"]) in front)
+    for batch, text in results["verdict"].items():
+        start = "one state at a time" if batch == "one" else "3 states at once"
+        assert f"{start}: {text}" in lines
+
+
+def test_a_picture_is_drawn_from_its_json_alone(written, tmp_path):
+    """Twice the same bytes: it goes into the repository."""
+    results = json.loads((written[0] / "pareto_tiny.json").read_text())["results"]
+    for name in ("a.svg", "b.svg"):
+        draw_benchmark(results, tmp_path / name)
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+
+
+def test_learned_methods_stand_out_and_null_models_are_dashed(results):
+    figure = draw_benchmark(results)
+    for ax in figure.axes:
+        lines = {line.get_label(): line for line in ax.get_lines()}
+        assert lines["residue"].get_linewidth() > lines["ST2"].get_linewidth()
+        assert lines["residue"].get_markersize() > lines["ST2"].get_markersize()
+        red, green, blue = to_rgb(lines["ST2"].get_color())
+        assert red == green == blue, "classical methods are grey"
+        assert lines["at rest"].get_linestyle() == "--"
+        assert "Pareto front" in lines
+    plt.close(figure)
+
+
+def test_bad_input_of_the_command_is_told_in_one_line(capsys):
+    assert main(["benchmark", "ising"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("dlintegrate: error: system='ising'") and err.count("\n") == 1
