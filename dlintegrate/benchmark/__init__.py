@@ -6,7 +6,8 @@
 from importlib import import_module
 
 from .case import Case, External, Fit, Learned, Method, fit_corrected, pretrained
-from .harness import conclusions, run_benchmark
+from .figure import draw_benchmark
+from .harness import run_benchmark
 
 #: System to the module and the function that makes its case.
 _CASES = {"heisenberg": "heisenberg", "lennard-jones": "lennard_jones"}
@@ -18,7 +19,7 @@ __all__ = [
     "Learned",
     "Method",
     "case_names",
-    "conclusions",
+    "draw_benchmark",
     "fit_corrected",
     "make_case",
     "pretrained",

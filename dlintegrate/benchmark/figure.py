@@ -10,7 +10,10 @@ _GREYS = ("0.25", "0.45", "0.6", "0.7")
 _STROKES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))
 _SHAPES = "os^vD<>pPX"
 _ACCENTS = COLORS[3:4] + COLORS[2:3] + COLORS[4:6] + COLORS[1:2] + COLORS[6:]
-_BAND = "#F3E3B3"
+_BAND = "#F6E3A1"
+_HEADINGS = {
+    LEARNED: "learned", CLASSICAL: "classical", EXTERNAL: "other programs", NULL: "nothing learned",
+}  # fmt: skip
 
 
 def draw_benchmark(results, path=None):
@@ -46,11 +49,7 @@ def draw_benchmark(results, path=None):
             f"processor time per {case['site']} and {case['time_unit']} (s)", fontsize=9
         )
         figure.suptitle(case["title"], fontsize=10.5, x=0.01, ha="left", weight="bold")
-        handles = {h.get_label(): h for ax in axes for h in ax.get_legend_handles_labels()[0]}
-        figure.legend(
-            handles.values(), handles.keys(), loc="outside right center", frameon=False,
-            fontsize=8, handlelength=2.6,
-        )  # fmt: skip
+        _legend(figure, axes, {p["method"]: p["kind"] for p in points})
         if path is not None:
             suffix = str(path).rpartition(".")[2]
             figure.savefig(path, dpi=160, metadata={"Date": None} if suffix == "svg" else None)
@@ -101,6 +100,28 @@ def _panel(ax, results, batch, looks):
             label=name,
         )  # fmt: skip
     ax.set(xscale="log", yscale="log")
+
+
+def _legend(figure, axes, kinds):
+    """Groups with headings: what is learned first."""
+    from matplotlib.lines import Line2D
+
+    found = {h.get_label(): h for ax in axes for h in ax.get_legend_handles_labels()[0]}
+    groups = {heading: {} for heading in _HEADINGS.values()}
+    for name, handle in found.items():
+        groups[_HEADINGS.get(kinds.get(name, NULL))][name] = handle
+    handles, labels = [], []
+    for heading, mine in groups.items():
+        if mine:
+            handles += [Line2D([], [], linestyle="none"), *mine.values()]
+            labels += [heading, *mine]
+    legend = figure.legend(
+        handles, labels, loc="outside right center", frameon=False, fontsize=8, handlelength=2.4,
+        labelspacing=0.35,
+    )  # fmt: skip
+    for text in legend.get_texts():
+        if text.get_text() in groups:
+            text.set(weight="bold", x=-20)
 
 
 def _range(point):

@@ -33,7 +33,7 @@ def heisenberg(full=False):
     -------
     Case
     """
-    side, n, iterations = (16, 4, 60) if full else (8, 4, 20)
+    side, n = (16, 4) if full else (8, 4)
     system = HeisenbergLattice(side)
 
     def draw(side, temperatures, n_samples, seed):
@@ -53,6 +53,9 @@ def heisenberg(full=False):
             name, dts,
             lambda dt, train, seed: fit_corrected(corrected(corrector, dt, **options), train, seed),
         )  # fmt: skip
+
+    def composition(stages, **options):
+        return LearnedComposition(stages, max_iter=60 if full else 20, **options)
 
     rotations = [
         Method(
@@ -77,9 +80,9 @@ def heisenberg(full=False):
                 projection=both),
         learned("residue on Blanes-Moan", (0.4,), ElementaryDifferentialResidue(5, min_order=5),
                 base=classical.BlanesMoan4),
-        learned("composition, 6 stages", (0.4, 0.2, 0.1), LearnedComposition(6, max_iter=iterations)),
-        learned("composition, 10 stages", (0.5, 0.25), LearnedComposition(10, max_iter=iterations)),
-        learned("composition with processor", (0.4, 0.2), LearnedComposition(6, processor=True, max_iter=iterations)),
+        learned("composition, 6 stages", (0.4, 0.2, 0.1), composition(6)),
+        learned("composition, 10 stages", (0.5, 0.25), composition(10)),
+        learned("composition with processor", (0.4, 0.2), composition(6, processor=True)),
         Learned("U-Net (pretrained)", (0.1,), pretrained("sublattice-unet")),
     ]  # fmt: skip
     return Case(
