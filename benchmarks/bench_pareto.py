@@ -36,6 +36,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("system", nargs="*", help=f"some of {', '.join(case_names())}")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--small", action="store_true", help="the size of the command line")
     parser.add_argument("--draw", action="store_true", help="only draw what was measured before")
     options = parser.parse_args()
     if options.draw:
@@ -46,7 +47,7 @@ def main():
         parser.error(f"SYSTEM: expected some of {', '.join(case_names())}, or --draw")
     for name in options.system:
         started = time.time()
-        results = run_benchmark(make_case(name, full=True), options.seeds)
+        results = run_benchmark(make_case(name, full=not options.small), options.seeds)
         print(*format_benchmark(results), sep="\n")
         record(f"pareto_{name}", plain(results), started, seeds=options.seeds)
         draw(name)

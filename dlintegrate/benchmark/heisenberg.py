@@ -80,9 +80,10 @@ def heisenberg(full=False):
                 projection=both),
         learned("residue on Blanes-Moan", (0.4,), ElementaryDifferentialResidue(5, min_order=5),
                 base=classical.BlanesMoan4),
-        learned("composition, 6 stages", (0.4, 0.2, 0.1), composition(6)),
-        learned("composition, 10 stages", (0.5, 0.25), composition(10)),
-        learned("composition with processor", (0.4, 0.2), composition(6, processor=True)),
+        learned("composition, 6 stages", (0.4, 0.2, 0.1)[not full:], composition(6)),
+        learned("composition, 10 stages", (0.5, 0.25)[not full:], composition(10)),
+        learned("composition with processor", (0.4, 0.2)[not full:],
+                composition(6, processor=True)),
         Learned("U-Net (pretrained)", (0.1,), pretrained("sublattice-unet")),
     ]  # fmt: skip
     return Case(

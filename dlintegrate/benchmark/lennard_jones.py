@@ -33,7 +33,7 @@ def lennard_jones(full=False):
     -------
     Case
     """
-    n, n_train, seconds = (20, 200, 60.0) if full else (4, 40, 6.0)
+    n, n_train, epochs = (20, 200, 100) if full else (4, 40, 20)
     system = LennardJones2D()
 
     def draw(n_samples, seed, temperatures=TRAINED, n_particles=16):
@@ -49,10 +49,7 @@ def lennard_jones(full=False):
         )  # fmt: skip
 
     def network(name, make):
-        training = RollOut(
-            epochs=100_000, batch_size=64, learning_rate=3e-3, max_seconds=seconds,
-            scheduler="cosine",
-        )  # fmt: skip
+        training = RollOut(epochs=epochs, batch_size=64, learning_rate=3e-3)
         safe = {"projection": "energy", "fallback": Fallback()}
         return Learned(
             name, (DT,),
