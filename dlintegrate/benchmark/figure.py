@@ -10,7 +10,7 @@ _GREYS = ("0.25", "0.45", "0.6", "0.7")
 _STROKES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))
 _SHAPES = "os^vD<>pPX"
 _ACCENTS = COLORS[3:4] + COLORS[2:3] + COLORS[4:6] + COLORS[1:2] + COLORS[6:]
-_BAND = "#F6E3A1"
+_BAND, _FRONT = "#F6E3A1", "Pareto front"
 _HEADINGS = {
     LEARNED: "learned", CLASSICAL: "classical", EXTERNAL: "other programs", NULL: "nothing learned",
 }  # fmt: skip
@@ -41,13 +41,11 @@ def draw_benchmark(results, path=None):
         for ax, batch in zip(axes, (ONE, MANY), strict=True):
             _panel(axes_or_new(ax), results, batch, looks)
         axes[0].set_ylabel(
-            f"rms error per {case['site']} after t = {case['horizon']:g} {case['time_unit']}"
+            f"rms error per {case['site']} after t = {case['horizon']:g} ({case['time_unit']})"
         )
         axes[0].set_title("one state at a time", fontsize=9, loc="left")
         axes[1].set_title(f"{case['batch']} states at once", fontsize=9, loc="left")
-        figure.supxlabel(
-            f"processor time per {case['site']} and {case['time_unit']} (s)", fontsize=9
-        )
+        figure.supxlabel(f"processor time per {case['site']} and unit of time (s)", fontsize=9)
         figure.suptitle(case["title"], fontsize=10.5, x=0.01, ha="left", weight="bold")
         _legend(figure, axes, {p["method"]: p["kind"] for p in points})
         if path is not None:
@@ -107,10 +105,10 @@ def _legend(figure, axes, kinds):
     from matplotlib.lines import Line2D
 
     found = {h.get_label(): h for ax in axes for h in ax.get_legend_handles_labels()[0]}
+    handles, labels = [found.pop(_FRONT)], [_FRONT]
     groups = {heading: {} for heading in _HEADINGS.values()}
     for name, handle in found.items():
-        groups[_HEADINGS.get(kinds.get(name, NULL))][name] = handle
-    handles, labels = [], []
+        groups[_HEADINGS[kinds.get(name, NULL)]][name] = handle
     for heading, mine in groups.items():
         if mine:
             handles += [Line2D([], [], linestyle="none"), *mine.values()]
@@ -134,5 +132,5 @@ def _front(ax, front, batch):
     """A wide band through the points that none beats."""
     ax.plot(
         [p["cost"][batch] for p in front], [p["error"] for p in front], color=_BAND, linewidth=9,
-        solid_capstyle="round", solid_joinstyle="round", zorder=0.5, label="Pareto front",
+        solid_capstyle="round", solid_joinstyle="round", zorder=0.5, label=_FRONT,
     )  # fmt: skip
