@@ -13,9 +13,14 @@ CLASSICAL, LEARNED, NULL, EXTERNAL = "classical", "learned", "null", "external"
 
 
 class Fit(NamedTuple):
-    """A learned integrator, and the seconds that it took.
+    """A learned integrator, and the processor seconds that it took.
 
-    ``origin`` is ``"fitted"``, or the name of a shipped integrator whose card gave the seconds.
+    Parameters
+    ----------
+    integrator : Integrator
+    label_seconds, training_seconds : float
+    origin : str
+        ``"fitted"``, or the name of a shipped integrator whose card gave the seconds.
     """
 
     integrator: Any
@@ -28,7 +33,7 @@ class Fit(NamedTuple):
 class Method:
     """An integrator at several steps; nothing is learned.
 
-    Attributes
+    Parameters
     ----------
     name : str
     dts : tuple of float
@@ -49,7 +54,7 @@ class Method:
 class Learned:
     """A corrector at several steps, fitted anew for each of them and for each seed.
 
-    Attributes
+    Parameters
     ----------
     name : str
     dts : tuple of float
@@ -68,7 +73,7 @@ class Learned:
 class External:
     """Another program, from the same states.
 
-    Attributes
+    Parameters
     ----------
     name : str
     dts : tuple of float
@@ -88,7 +93,7 @@ class External:
 class Case:
     """A system and all that is measured on it.
 
-    Attributes
+    Parameters
     ----------
     name, title : str
         ``title`` is a line of text: system, size, temperatures.
