@@ -27,13 +27,13 @@ def lennard_jones(full=False):
     Parameters
     ----------
     full : bool, default False
-        More samples, and longer training of the networks.
+        More samples, longer training of the networks, and more of them.
 
     Returns
     -------
     Case
     """
-    n, n_train, epochs = (20, 200, 100) if full else (4, 40, 20)
+    n, n_train, epochs = (20, 200, 100) if full else (4, 24, 30)
     system = LennardJones2D()
 
     def draw(n_samples, seed, temperatures=TRAINED, n_particles=16):
@@ -81,10 +81,13 @@ def lennard_jones(full=False):
         ),
         *map(mechanical, (1, 3, 4)),
         network("pair force", lambda t: PairwiseForce(equivariant=True, training=t)),
-        network("many-body force", lambda t: ManyBodyForce(equivariant=True, training=t)),
-        network("combined force", lambda t: CombinedForce(equivariant=True, training=t)),
         Learned("graph force (pretrained)", (DT,), pretrained("lennard-jones-graph")),
     ]  # fmt: skip
+    if full:
+        methods += [
+            network("many-body force", lambda t: ManyBodyForce(equivariant=True, training=t)),
+            network("combined force", lambda t: CombinedForce(equivariant=True, training=t)),
+        ]
     return Case(
         name="lennard-jones",
         title="Lennard-Jones fluid in two dimensions, 16 particles, "
