@@ -107,8 +107,8 @@ def _legend(figure, axes, kinds):
     found = {h.get_label(): h for ax in axes for h in ax.get_legend_handles_labels()[0]}
     handles, labels = [found.pop(_FRONT)], [_FRONT]
     groups = {heading: {} for heading in _HEADINGS.values()}
-    for name, handle in found.items():
-        groups[_HEADINGS[kinds.get(name, NULL)]][name] = handle
+    for name in sorted(found, key=list(kinds | found).index):  # in the order of the case
+        groups[_HEADINGS[kinds.get(name, NULL)]][name] = found[name]
     for heading, mine in groups.items():
         if mine:
             handles += [Line2D([], [], linestyle="none"), *mine.values()]
