@@ -17,6 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
+from dlintegrate.environment import processor_name
+
 RESULTS = Path(__file__).parent / "results"
 _PACKAGES = ("dlintegrate", "numpy", "numba", "scikit-learn", "torch", "xarray")
 
@@ -72,7 +74,7 @@ def metadata(started, seeds):
         "date": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
         "duration_seconds": round(time.time() - started, 1),
         "commit": _commit(),
-        "cpu": _cpu(),
+        "cpu": processor_name(),
         "cores": os.cpu_count(),
         "load_average": [round(load, 2) for load in os.getloadavg()],
         "threads": os.environ.get("OMP_NUM_THREADS", "default"),
@@ -80,18 +82,6 @@ def metadata(started, seeds):
         "versions": {name: _version(name) for name in _PACKAGES},
         "seeds": seeds,
     }
-
-
-def _cpu():
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    fields = dict(line.split(":", 1) for line in lines if ":" in line)
-    fields = {key.strip(): value.strip() for key, value in fields.items()}
-    name = fields.get("model name", platform.processor())
-    # virtual machines hide the product name, family and model number do not
-    return f"{name} (family {fields.get('cpu family')}, model {fields.get('model')})"
 
 
 def _portable(argument):

@@ -95,8 +95,8 @@ _PUBLIC = {
     "write_extxyz": "frames",
 }
 _MODULES = (
-    "correctors", "datasets", "frames", "integrators", "metrics", "plotting", "potentials",
-    "sampling", "systems", "testing",
+    "benchmark", "correctors", "datasets", "frames", "integrators", "metrics", "plotting",
+    "potentials", "sampling", "systems", "testing",
 )  # fmt: skip
 
 __all__ = sorted([*_PUBLIC, *_MODULES])

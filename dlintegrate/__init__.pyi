@@ -1,5 +1,6 @@
 # The public names for type checkers; written by tests/write_stub.py.
 
+from . import benchmark as benchmark
 from . import correctors as correctors
 from . import datasets as datasets
 from . import frames as frames

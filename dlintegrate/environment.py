@@ -4,6 +4,7 @@ import importlib.metadata
 import os
 import platform
 import re
+from pathlib import Path
 
 from . import __version__
 from .datasets import list_pretrained
@@ -32,6 +33,7 @@ def describe_environment():
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "platform": platform.platform(),
         "machine": platform.machine(),
+        "processor": processor_name(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
         "cores_of_machine": os.cpu_count(),
         "torch_devices": _torch_devices(),
@@ -39,6 +41,19 @@ def describe_environment():
         "environment": {name: os.environ[name] for name in _VARIABLES if name in os.environ},
         "pretrained": list_pretrained(),
     }
+
+
+def processor_name():
+    """Name, family and model of the processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    fields = dict(line.split(":", 1) for line in lines if ":" in line)
+    fields = {key.strip(): value.strip() for key, value in fields.items()}
+    name = fields.get("model name", platform.processor())
+    # virtual machines hide the product name, family and model number do not
+    return f"{name} (family {fields.get('cpu family')}, model {fields.get('model')})"
 
 
 def _versions():

@@ -11,10 +11,10 @@ import traceback
 import warnings
 
 from .. import __version__
-from . import about, completion, demo, evaluate, fit, sample, simulate
+from . import about, benchmark, completion, demo, evaluate, fit, sample, simulate
 from .options import complain
 
-COMMANDS = (demo, sample, fit, simulate, evaluate, about, completion)
+COMMANDS = (demo, sample, fit, simulate, evaluate, benchmark, about, completion)
 
 #: Exit codes.
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130

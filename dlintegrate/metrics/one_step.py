@@ -58,10 +58,26 @@ def one_step_error(integrator, samples, reference=None, *, per_sample=False):
     system, array = integrator.validate(samples)
     after = system_array(system, integrator.step(samples))
     expected = _labels(integrator, system, array, samples, reference)
-    square = ((after - expected) ** 2).reshape(len(array), -1).sum(axis=1)
+    error = site_distances(system, after, expected)
+    return error if per_sample else float(np.sqrt(np.mean(error**2)))
+
+
+def site_distances(system, after, expected):
+    """rms distance per site or particle of each sample; infinite where a sample failed.
+
+    Parameters
+    ----------
+    system : System
+    after, expected : ndarray, shape (n_samples, ...)
+
+    Returns
+    -------
+    ndarray, shape (n_samples,)
+    """
+    square = ((after - expected) ** 2).reshape(len(after), -1).sum(axis=1)
     error = np.sqrt(square / system.n_sites)
     error[np.isnan(error)] = np.inf
-    return error if per_sample else float(np.sqrt(np.mean(error**2)))
+    return error
 
 
 def _labels(integrator, system, array, samples, reference):

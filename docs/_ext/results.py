@@ -61,9 +61,9 @@ def format_value(value, digits=3):
     if isinstance(value, float):
         if value != value:  # NaN
             return "–"
-        if abs(value) >= 1000:
+        if 1000 <= abs(value) < 1e6:
             return f"{value:.0f}"
-        if value == 0 or abs(value) >= 1e-2:
+        if value == 0 or 1e-2 <= abs(value) < 1000:
             return f"{value:.{digits}g}"
         mantissa, exponent = f"{value:.1e}".split("e")
         return f"{mantissa}e{int(exponent)}"
