@@ -1,0 +1,52 @@
+"""JAX-MD on many small samples of the two-dimensional fluid, in double precision.
+
+Needs the wheels ``jax`` and ``jax-md``.
+"""
+
+import os
+
+# one thread: XLA reads these when it is loaded
+os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
+os.environ["JAX_ENABLE_X64"] = "1"
+os.environ["JAX_PLATFORMS"] = "cpu"
+
+from importlib.metadata import version
+
+import jax
+import jax.numpy as jnp
+from jax_md import energy, simulate, smap, space
+from serve import serve
+
+
+def prepare(job):
+    """Potential energy, positions after a few steps, and the task of many."""
+    positions, momenta = jnp.asarray(job["positions"]), jnp.asarray(job["momenta"])
+    displacement, shift = space.periodic(job["side"], wrapped=False)
+    potential = smap.pair(energy.lennard_jones, displacement, sigma=1.0, epsilon=1.0)
+    _, step = simulate.nve(potential, shift, job["dt"])
+
+    def start(q, p):
+        return simulate.NVEState(q, p, -jax.grad(potential)(q), jnp.ones((len(q), 1)))
+
+    @jax.jit
+    def run(state, n_steps):
+        return jax.lax.fori_loop(0, n_steps, lambda _, s: jax.vmap(step)(s), state)
+
+    now = jax.vmap(start)(positions, momenta)
+    first = run(now, job["n_check"])
+    name = "JAX-MD, vmap"
+    found = {
+        "version": f"{version('jax-md')} on jax {version('jax')}",
+        "energy": float(jax.vmap(potential)(positions).sum()),
+        "after": {name: first.position.tolist()},
+        "precision": str(first.position.dtype),
+    }
+
+    def many():
+        nonlocal now
+        now = jax.block_until_ready(run(now, job["n_steps"]))
+
+    return found, {name: many}, None
+
+
+serve(prepare)
