@@ -4,13 +4,6 @@ Needs the wheels ``jax`` and ``jax-md``.
 """
 
 import os
-
-# one thread: XLA looks for processors and reads these when it is loaded
-os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
-os.environ["JAX_ENABLE_X64"] = "1"
-os.environ["JAX_PLATFORMS"] = "cpu"
-
 from importlib.metadata import version
 
 import jax
@@ -19,8 +12,17 @@ from jax_md import energy, simulate, smap, space
 from serve import serve
 
 
+def one_thread():
+    """XLA counts processors and reads its flags when it is first used."""
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
+    jax.config.update("jax_platforms", "cpu")
+    jax.config.update("jax_enable_x64", True)
+
+
 def prepare(job):
     """Potential energy, positions after a few steps, and the task of many."""
+    one_thread()
     positions, momenta = jnp.asarray(job["positions"]), jnp.asarray(job["momenta"])
     displacement, shift = space.periodic(job["side"], wrapped=False)
     distance = space.canonicalize_displacement_or_metric(displacement)
@@ -34,12 +36,12 @@ def prepare(job):
     def run(state, n_steps):
         return jax.lax.fori_loop(0, n_steps, lambda _, s: jax.vmap(step)(s), state)
 
-    now = jax.vmap(start)(positions, momenta)
+    now = jax.jit(jax.vmap(start))(positions, momenta)
     first = run(now, job["n_check"])
     name = "JAX-MD, vmap"
     found = {
         "version": f"{version('jax-md')} on jax {version('jax')}",
-        "energy": float(jax.vmap(potential)(positions).sum()),
+        "energy": float(jax.jit(jax.vmap(potential))(positions).sum()),
         "after": {name: first.position.tolist()},
         "precision": str(first.position.dtype),
     }

@@ -1,4 +1,4 @@
-"""Itinerant magnet: exact fields of electrons, fewer of them, series that are shorter, and networks.
+"""Itinerant magnet: exact fields of electrons, fewer of them, shorter series, and networks.
 
 The exact field is diagonalised on 12² and averaged over periodic and antiperiodic boundaries: that
 is what ``sd-torque`` was trained to give.
