@@ -113,6 +113,9 @@ class Case:
     reverse : callable, optional
         ``reverse(array)`` turns the motion of packed states back. None where the dynamics is not
         reversible.
+    scale : float or ndarray
+        By which packed states are divided before distances are taken: where a state holds
+        quantities of several units.
     long_time : float
         Of the runs in which energy, failures and fall-backs are watched.
     explosion : float
@@ -135,6 +138,7 @@ class Case:
     reference: Callable
     predictions: dict = field(default_factory=dict)
     reverse: Callable | None = None
+    scale: Any = 1.0
     long_time: float = 100.0
     explosion: float = 0.1
     conserves_energy: bool = True

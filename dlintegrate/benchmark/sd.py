@@ -16,6 +16,7 @@ from ..integrators import CorrectedIntegrator, MultipleTimeStep
 from ..integrators.base import Integrator
 from ..systems import ExactDiagonalization, KernelPolynomial, TriangularSDModel, skyrmion_lattice
 from .case import Case, Fit, Learned, Method, n_samples_of
+from .heisenberg import _at_rest, _frozen_field
 
 SIDE = 12
 HORIZON = 20.0
@@ -39,11 +40,10 @@ def sd(full=False):
     Case
     """
     exact = model()
-    n, seconds = (4, 10.0) if full else (1, 4.0)
+    n, epochs = (4, 300) if full else (1, 150)
 
     def linear(dt, train, seed):
-        training = FieldTraining(epochs=10_000, batch_size=4, learning_rate=0.01,
-                                 max_seconds=seconds)  # fmt: skip
+        training = FieldTraining(epochs=epochs, batch_size=4, learning_rate=0.01)
         corrector = EquivariantTorque(
             n_vectors=4, n_directed=0, depth=0, precision="double", training=training
         )
@@ -189,14 +189,3 @@ def _pretrained(make):
         )
 
     return fit
-
-
-def _at_rest(system, array, horizon):
-    return array.copy()
-
-
-def _frozen_field(system, array, horizon):
-    """Rotation of each spin about the field that it starts in."""
-    from .heisenberg import _frozen_field as rotated
-
-    return rotated(system, array, horizon)
