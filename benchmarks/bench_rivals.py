@@ -78,10 +78,7 @@ def heisenberg(side):
             "spherical midpoint": ImplicitMidpoint(system, 0.1),
         },
         states,
-        {
-            script: {**job, "n_steps": n}
-            for script, n in zip(("spirit_heisenberg", "lammps_heisenberg"), few, strict=True)
-        },
+        {script: {**job, "n_steps": n} for script, n in few.items()},
         float(system.energy(states)[0]),
         BlanesMoan4(system, dt).advance(states, n_check).reshape(-1, 3),
         states.reshape(-1, 3),
