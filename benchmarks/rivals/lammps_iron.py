@@ -84,7 +84,7 @@ def prepare(job):
             after = np.concatenate([after, -spins_of(engine)[0]])
         found["after"] = {name: after.tolist()}
     engine.command("run 0 post no")
-    return found, {name: lambda: engine.command(f"run {job['n_steps']} post no")}, observe
+    return found, {name: lambda: engine.command(f"run {job['n_steps']} pre no post no")}, observe
 
 
 serve(prepare)
