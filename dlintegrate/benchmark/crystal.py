@@ -59,7 +59,7 @@ def crystal(full=False):
             )
             for name, dts in STEPS.items()
         ),
-        learned("learned energy, midpoint", (2.0, 1.0), "midpoint", lmax=2, **small),
+        learned("learned energy, midpoint", (2.0,), "midpoint", lmax=2, **small),
         learned("learned energy, semi-implicit", (1.0,), "semi-implicit", lmax=2, **small),
         learned("pairs alone, semi-implicit", (1.0,), "semi-implicit", lmax=0, **small),
     )  # fmt: skip
@@ -72,8 +72,8 @@ def crystal(full=False):
         train=lambda seed: thermal(iron, TRAINED, n_train, 1000 + seed),
         test=lambda seed: {
             f"{iron.n_sites} atoms": thermal(iron, TRAINED, n, seed),
-            f"{BEYOND:g} K": thermal(iron, BEYOND, n, seed + 100),
-            "random moments": thermal(iron, TRAINED, n, seed + 200, order=0.0, n_steps=0),
+            f"{BEYOND:g} K": thermal(iron, BEYOND, n // 2, seed + 100),
+            "random moments": thermal(iron, TRAINED, n // 2, seed + 200, order=0.0, n_steps=0),
         },
         reference=lambda dt: SpinLatticeSplitting(iron, 0.05, "bonds"),
         predictions={"at rest": _at_rest, "free flight": _free_flight},
