@@ -61,13 +61,13 @@ def sd(full=False):
 
     methods = (
         *(_steps(*entry, exact) for entry in (
-            ("SemiImplicitB", (5.0, 2.5), {"drop_longitudinal": True}),
-            ("RungeKutta4", (10.0, HORIZON / 3, 5.0), {}),
+            ("SemiImplicitB", (20.0, 10.0, 5.0, 2.5), {"drop_longitudinal": True}),
+            ("RungeKutta4", (20.0, 10.0, 5.0), {}),
             ("DampedMidpoint", (5.0,), {"tol": 1e-4}),
         )),
         *(_shorter_series(k, exact) for k in (20, 40, 60)),
-        Learned("linear field", (5.0,), linear),
-        Learned(f"{NAME} (pretrained)", (10.0, 5.0), _pretrained(
+        Learned("linear field", (20.0, 10.0), linear),
+        Learned(f"{NAME} (pretrained)", (20.0, 10.0), _pretrained(
             lambda dt, field: JudgedByExact(exact, classical.RungeKutta4(field, dt)))),
         *(
             Learned(f"MultipleTimeStep, {k} exact fields", dts, _pretrained(
@@ -164,7 +164,7 @@ def _shorter_series(n_moments, exact):
     """The fair rival of a learned field: a series that is as wrong."""
     cheap = model(solver=KernelPolynomial(n_moments, n_twists=1 if n_moments < 30 else N_TWISTS))
     return Method(
-        f"RungeKutta4, {n_moments} moments", (10.0, 5.0),
+        f"RungeKutta4, {n_moments} moments", (20.0, 10.0),
         lambda dt: JudgedByExact(exact, classical.RungeKutta4(cheap, dt)),
     )  # fmt: skip
 
