@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from sklearn.base import clone
@@ -12,14 +12,15 @@ from sklearn.base import clone
 CLASSICAL, LEARNED, NULL, EXTERNAL = "classical", "learned", "null", "external"
 
 
-class Fit(NamedTuple):
-    """A learned integrator, and the processor seconds that it took.
+@dataclass(frozen=True)
+class Fit:
+    """A learned integrator, and the seconds that it took.
 
     Parameters
     ----------
     integrator : Integrator
     label_seconds, training_seconds : float
-    origin : str
+    origin : str, default "fitted"
         ``"fitted"``, or the name of a shipped integrator whose card gave the seconds.
     """
 

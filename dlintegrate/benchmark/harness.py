@@ -225,7 +225,7 @@ def _of_method(method, data):
                 yield key, entry
         elif method.kind == LEARNED:
             fit = method.fit(dt, data.train, data.seed)
-            yield key, {**data.of_integrator(fit.integrator), **fit._asdict()}
+            yield key, {**data.of_integrator(fit.integrator), **vars(fit)}
         else:
             yield key, data.of_integrator(method.make(dt))
 
