@@ -7,16 +7,19 @@ Iron, 54 atoms, embedded-atom forces and exchange that depends on distance; labe
 pools of frames, each from two trajectories of the exact model, one frame every 100 fs:
 
 - ``heating``: from 50 K to 4000 K in 10 ps, through melting; most of the frames are hot.
-- ``pulses``: 20 ps at 300 K, with one pulse of 200 fs at 6000 K at a random time: hot frames
-  are rare.
+- ``pulse in 20 ps``, ``pulse in 80 ps``: so long at 300 K, with one pulse of 200 fs at 6000 K at
+  a random time: hot frames are rare, or very rare.
 
-Every run begins with the first 20 frames of the first trajectory, which are cold. Active learning
-is ActiveLearner with its defaults (automatic trust levels, a tenth of all labels held out) and
-PoolExplorer; it ends by its own rules. Random draws add to the same 20 frames. Since twenty cold
-frames resemble each other, active learning also begins with four of them, and random draws with
-none. All errors are those of a single potential on another trajectory of the same kind
-(of the ensemble: rms over its members), over the rms label there; "reached" is the smallest number
-of labels, the first ones included, from which on both errors stay below 5 %.
+Every run begins with the first 20 frames of the first trajectory, or with four of these, all of
+them cold. Active learning is ActiveLearner with its defaults (automatic trust levels, a tenth of
+all labels held out) but for ``coverage``, and PoolExplorer; it ends by its own rules. A coverage of
+one means that no frame may be left about which the ensemble is unsure; with the default of 0.99 it
+is content where only the rarest are wrong, and misses what the long pools are about. Random draws
+add to the same frames; since a single order of drawing may be lucky, there are ``--orders`` of them
+for each seed, and what random draws need is the median. All errors are those of a single potential
+on another trajectory of the same kind (of the ensemble: rms over its members), over the rms label
+there; "reached" is the smallest number of labels, the first ones included, from which on both
+errors stay below 5 %; for random draws it is found by bisection, to a fifth.
 """
 
 import argparse
@@ -44,13 +47,15 @@ from dlintegrate.frames import make_frames
 PICTURE = Path(__file__).parents[1] / "docs" / "_static" / "active_learning.svg"
 GOAL = 0.05
 N_INITIAL, N_FEW, BATCH = 20, 4, 4
-DRAWS = (4, 8, 16, 32, 64, 128)
+DRAWS = (8, 16, 32, 64, 128, 256)
 DT, SAVE = 2.0, 50  # fs, steps
+#: Frames of one trajectory of each kind.
+FRAMES = {"heating": 100, "pulse in 20 ps": 200, "pulse in 80 ps": 800}
 
 
 def trajectory(model, kind, seed, kept):
     """States of one trajectory, (n_frames, 3, n_atoms, 3), computed or as ``kept`` has them."""
-    path = None if kept is None else Path(kept) / f"{kind}_{seed}.npy"
+    path = None if kept is None else Path(kept) / f"{kind.replace(' ', '_')}_{seed}.npy"
     if path is None or not path.exists():
         states = simulated(model, kind, seed)
         if path is None:
@@ -64,7 +69,7 @@ def simulated(model, kind, seed):
     rng = np.random.default_rng(seed)
     state = model.random_states(1, rng, order=1e6)
     state[:, 0] = model.reference_positions
-    n_frames = 100 if kind == "heating" else 200
+    n_frames = FRAMES[kind]
     temperatures = np.full(n_frames, 300.0)
     if kind == "heating":
         temperatures = np.repeat(np.linspace(50.0, 4000.0, 20), n_frames // 20)
@@ -98,27 +103,59 @@ def error_of(potentials, test):
     return {k: v for k, v in found.items() if k.endswith(keep)}
 
 
-def drawn(potential, pool, initial, test, rng):
-    """Errors after random draws, until they stay below the goal for good."""
-    order = rng.permutation(pool.sizes["frame"])
-    curve, reached = [], 0
-    for n in DRAWS:
+def drawn(potential, pool, initial, test, order):
+    """Errors after draws in one random order, and the labels from which on they are good."""
+    curve = {}
+
+    def good(n):
         chosen = np.concatenate([initial, order[:n]]).astype(int)
         fitted = clone(potential).set_params(random_state=0).fit(pool.isel(frame=chosen))
-        curve.append({"n_labels": len(chosen), **error_of([fitted], test)})
-        show(curve[-1])
-        reached = reached + 1 if worst(curve[-1]) < GOAL else 0
-        if reached == 2:
+        curve[n] = {"n_labels": len(chosen), **error_of([fitted], test)}
+        return worst(curve[n]) < GOAL
+
+    enough, in_a_row = None, 0
+    for n in DRAWS:
+        in_a_row = in_a_row + 1 if good(n) else 0
+        enough = n if in_a_row == 1 else enough
+        if in_a_row == 2:
             break
-    return curve
+    if in_a_row == 0:
+        enough = None
+    else:
+        few = max((n for n in curve if n < enough), default=0)
+        while enough - few > max(1, enough // 5):
+            middle = (few + enough) // 2
+            few, enough = (few, middle) if good(middle) else (middle, enough)
+    print(f"  {len(initial)} cold frames and random ones: {enough}", flush=True)
+    return {
+        "reached": None if enough is None else len(initial) + enough,
+        "curve": [curve[n] for n in sorted(curve)],
+    }
+
+
+def draws(potential, pool, initial, test, orders):
+    """Many random orders: their curves and quartiles of what they need."""
+    runs = [drawn(potential, pool, initial, test, order) for order in orders]
+    needed = np.array([np.inf if run["reached"] is None else run["reached"] for run in runs])
+    low, median, high = np.quantile(needed, [0.25, 0.5, 0.75], method="higher")
+    return {
+        "median": finite(median), "quartiles": [finite(low), finite(high)],
+        "needed": [finite(n) for n in np.sort(needed)],
+        "curves": [[[p["n_labels"], worst(p)] for p in run["curve"]] for run in runs],
+    }  # fmt: skip
+
+
+def finite(number):
+    """A whole number, or None where the goal was not reached."""
+    return int(number) if np.isfinite(number) else None
 
 
 def learned(potential, pool, initial, test, model, seed):
     """Errors of the rounds of active learning, and why it stopped."""
     with tempfile.TemporaryDirectory() as folder:
         learner = ActiveLearner(
-            potential, model, PoolExplorer(pool), batch_size=BATCH, n_rounds=8, folder=folder,
-            random_state=seed,
+            potential, model, PoolExplorer(pool), batch_size=BATCH, n_rounds=8, coverage=1.0,
+            folder=folder, random_state=seed,
         ).fit(pool.isel(frame=initial))  # fmt: skip
         curve = []
         for one in learner.rounds_:
@@ -159,6 +196,14 @@ def reached(curve):
     return None
 
 
+def compare(start):
+    """Add how active learning compares: over the median, and how often random draws do better."""
+    needed = [np.inf if n is None else n for n in start["random"]["needed"]]
+    if start["active"] is not None:
+        start["share_of_median"] = float(start["active"] / np.median(needed))
+        start["orders_within_thrice"] = float(np.mean(np.array(needed) < 3 * start["active"]))
+
+
 def show(point):
     """One line of progress."""
     print(
@@ -169,36 +214,41 @@ def show(point):
 
 
 LOOKS = {
-    "active": ("20 cold frames, then chosen", "#0072B2", "o", "-"),
-    "random": ("20 cold frames, then random", "#D55E00", "s", "-"),
-    "active_from_few": ("4 cold frames, then chosen", "#56B4E9", "^", "--"),
-    "random_from_nothing": ("random alone", "#E69F00", "v", "--"),
+    "active_20": ("20 cold frames, then chosen", "#0072B2", "o"),
+    "active_4": ("4 cold frames, then chosen", "#56B4E9", "^"),
+    "random_20": ("20 cold frames, then random", "#D55E00", None),
+    "random_4": ("4 cold frames, then random", "#E69F00", None),
 }
 
 
 def draw():
-    """Curves of the larger relative error against labels, one for each seed."""
+    """The larger relative error against labels: one line for each run."""
     import matplotlib.pyplot as plt
 
     rows = json.loads((RESULTS / "active.json").read_text())["results"]["rows"]
     kinds = list(dict.fromkeys(row["pool"] for row in rows))
     figure, axes = plt.subplots(
-        1, len(kinds), figsize=(4.8 * len(kinds), 4.1), sharey=True, layout="constrained"
+        1, len(kinds), figsize=(3.6 * len(kinds), 4.1), sharey=True, layout="constrained"
     )
     for ax, kind in zip(np.atleast_1d(axes), kinds, strict=True):
-        for row in (row for row in rows if row["pool"] == kind):
-            for name, (label, color, marker, line) in LOOKS.items():
-                curve = row["curves"][name]
+        for name, (label, color, marker) in LOOKS.items():
+            lines = []
+            for row in (row for row in rows if row["pool"] == kind):
+                if marker:
+                    lines.append([[p["n_labels"], worst(p)] for p in row["curves"][name]])
+                else:
+                    lines += row["curves"][name]
+            for k, line in enumerate(lines):
                 ax.plot(
-                    [point["n_labels"] for point in curve], [worst(point) for point in curve],
-                    color=color, marker=marker, linestyle=line, markersize=3.5, linewidth=1.2,
-                    label=label if row["seed"] == rows[0]["seed"] else None,
+                    *np.transpose(line), color=color, marker=marker, markersize=3.5,
+                    linewidth=1.4 if marker else 0.6, alpha=1.0 if marker else 0.5,
+                    zorder=3 if marker else 2, label=None if k else label,
                 )  # fmt: skip
         ax.axhline(GOAL, color="0.45", linestyle=":", linewidth=1.0)
         ax.set(xscale="log", yscale="log", title=kind, xlabel="labels, the first ones included")
         ax.spines[["top", "right"]].set_visible(False)
     handles, labels = ax.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(LOOKS), frameon=False)
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
     np.atleast_1d(axes)[0].set_ylabel("larger relative rms error")
     with plt.rc_context({"svg.hashsalt": "active"}):
         figure.savefig(PICTURE, metadata={"Date": None})
@@ -208,8 +258,8 @@ def main():
     """Measure, print, store."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--kinds", nargs="+", default=["pulses", "heating"])
-    parser.add_argument("--add", action="store_true", help="to the results of the other pools")
+    parser.add_argument("--orders", type=int, default=7, help="of random draws, for each seed")
+    parser.add_argument("--kinds", nargs="+", default=list(FRAMES), choices=list(FRAMES))
     parser.add_argument("--keep", help="folder in which trajectories are kept between runs")
     parser.add_argument("--draw", action="store_true", help="only draw what was measured before")
     options = parser.parse_args()
@@ -219,28 +269,26 @@ def main():
     model = SpinLatticeCrystal("bcc", size=3, pair_potential="finnis-sinclair")
     potential = EquivariantSpinPotential(cutoff=4.0, n_basis=8, n_channels=3)
     results = []
-    if options.add:
-        known = json.loads((RESULTS / "active.json").read_text())["results"]["rows"]
-        results = [row for row in known if row["pool"] not in options.kinds]
     for kind in options.kinds:
         for seed in options.seeds:
             pool, test = pools(model, kind, seed, options.keep)
             print(f"{kind}, seed {seed}: {time.process_time():.0f} s of CPU", flush=True)
             rng = np.random.default_rng(seed)
-            first = np.arange(N_INITIAL)
-            active = learned(potential, pool, first, test, model, seed)
-            few = learned(potential, pool, first[:: N_INITIAL // N_FEW], test, model, seed)
-            curves = {
-                "active": active.pop("curve"),
-                "random": drawn(potential, pool, first, test, rng),
-                "active_from_few": few.pop("curve"),
-                "random_from_nothing": drawn(potential, pool, first[:0], test, rng),
-            }
-            row = {
-                "pool": kind, "seed": seed, **active, "stopped_from_few": few["stopped"],
-                **{f"reached_{name}": reached(curve) for name, curve in curves.items()},
-                "curves": curves,
-            }  # fmt: skip
+            orders = [rng.permutation(pool.sizes["frame"]) for _ in range(options.orders)]
+            cold = np.arange(N_INITIAL)
+            row = {"pool": kind, "seed": seed}
+            curves = {}
+            for first in (cold, cold[:: N_INITIAL // N_FEW]):
+                n = len(first)
+                run = learned(potential, pool, first, test, model, seed)
+                curves[f"active_{n}"] = run.pop("curve")
+                others = draws(potential, pool, first, test, orders)
+                curves[f"random_{n}"] = others.pop("curves")
+                row[f"start_{n}"] = {
+                    **run, "active": reached(curves[f"active_{n}"]), "random": others,
+                }  # fmt: skip
+                compare(row[f"start_{n}"])
+            row["curves"] = curves
             print({k: v for k, v in row.items() if k != "curves"}, flush=True)
             print(f"{time.process_time():.0f} s of CPU", flush=True)
             results.append(row)

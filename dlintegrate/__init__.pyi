@@ -51,6 +51,7 @@ from .integrators import BlanesMoan6 as BlanesMoan6
 from .integrators import BlanesMoanRKN4 as BlanesMoanRKN4
 from .integrators import CorrectedIntegrator as CorrectedIntegrator
 from .integrators import DampedMidpoint as DampedMidpoint
+from .integrators import DomainWarning as DomainWarning
 from .integrators import Fallback as Fallback
 from .integrators import ImplicitMidpoint as ImplicitMidpoint
 from .integrators import Integrator as Integrator
@@ -81,6 +82,7 @@ from .sampling import heat_capacity as heat_capacity
 from .sampling import park_states as park_states
 from .sampling import park_temperatures as park_temperatures
 from .sampling import sample_canonical as sample_canonical
+from .sampling import sample_langevin as sample_langevin
 from .sampling import sample_park_states as sample_park_states
 from .sampling import sample_relaxation as sample_relaxation
 from .sampling import torque_samples as torque_samples

@@ -126,17 +126,26 @@ def known_classes():
 def fingerprint(estimator):
     """Digest of all parameters and fitted arrays: equal if and only if the steps are.
 
+    ``domain_`` does not count: what an integrator is good for does not change its steps.
+
     Raises
     ------
     TypeError
         If a parameter cannot be encoded.
     """
     arrays = {}
-    digest = hashlib.sha256(json.dumps(encode(estimator, arrays), sort_keys=True).encode())
+    tree = _steps_only(encode(estimator, arrays))
+    digest = hashlib.sha256(json.dumps(tree, sort_keys=True).encode())
     for key in sorted(arrays):
         array = np.ascontiguousarray(arrays[key])
         digest.update(f"{key}{array.dtype}{array.shape}".encode() + array.tobytes())
     return digest.hexdigest()
+
+
+def _steps_only(tree):
+    if isinstance(tree, dict):
+        return {k: _steps_only(v) for k, v in tree.items() if k != "domain_"}
+    return [_steps_only(v) for v in tree] if isinstance(tree, list) else tree
 
 
 @contextlib.contextmanager

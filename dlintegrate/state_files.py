@@ -11,10 +11,12 @@ from . import sampling, systems
 from .configuration import check_complete, check_keys, choices, plain
 from .persistence import replacing
 from .states import FAILED
+from .systems import AtomicSystem
 
 #: What ``[samples] function`` may name.
 FUNCTIONS = {
     "sample_canonical": sampling.sample_canonical,
+    "sample_langevin": sampling.sample_langevin,
     "sample_park_states": sampling.sample_park_states,
     "sample_relaxation": sampling.sample_relaxation,
     "skyrmion_lattice": systems.skyrmion_lattice,
@@ -142,7 +144,7 @@ def draw(configuration, path, *, n_jobs=None, progress=False):
     ----------
     configuration : Configuration
         Its ``samples`` has the parameters of a sampling function, named by ``function``
-        (default ``sample_canonical``).
+        (default ``sample_langevin`` for atoms, ``sample_canonical`` for others).
     path : str or path-like or None
         Where functions that write a file themselves should do so; such a file is continued.
     n_jobs : int, optional
@@ -192,7 +194,8 @@ def _function(name, system, where):
             f"{where} needs a function: {type(system).__name__} has no canonical sampler; use "
             '"skyrmion_lattice", or "sample_relaxation" for trajectories with their fields'
         )
-    name = name or "sample_canonical"
+    if name is None:
+        name = "sample_langevin" if isinstance(system, AtomicSystem) else "sample_canonical"
     if name not in FUNCTIONS:
         raise ValueError(f"{where} function={name!r}: {choices(name, FUNCTIONS)}")
     return FUNCTIONS[name]

@@ -497,6 +497,25 @@ class TestFolderLabeller:
         with pytest.raises(ValueError, match="3 frames that are not in the question"):
             labeller(POOL)
 
+    def test_an_answer_without_forces_or_with_other_atoms_is_refused(self, tmp_path):
+        from dlintegrate.frames import write_deepmd
+
+        question = frames(2)
+        for name, answer, told in (
+            ("bare", labelled(2).drop_vars("magnetic_force"), "lacks magnetic_force"),
+            ("other", labelled(2).assign_coords(species=("atom", ["Ni"] * 8)), "has other atoms"),
+        ):
+            labeller = FolderLabeller(tmp_path / name)
+            assert labeller(question) is None
+            (place,) = (tmp_path / name).iterdir()
+            write_deepmd(answer, place / "answer")
+            with pytest.raises(ValueError, match=told):
+                labeller(question)
+
+    def test_an_unknown_format_is_named(self, tmp_path):
+        with pytest.raises(ValueError, match=r"format='vasp': expected one of \['extxyz', 'npy'\]"):
+            FolderLabeller(tmp_path, "vasp")(POOL)
+
 
 class TestManners:
     def test_init_only_stores_and_fit_leaves_the_parameters_alone(self):

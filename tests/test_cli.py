@@ -1,6 +1,7 @@
 """The command line: files in, files out, errors in one line, exit codes."""
 
 import contextlib
+import importlib.util
 import io
 import json
 import os
@@ -22,6 +23,8 @@ from dlintegrate import (
     HeisenbergLattice,
     LennardJones2D,
     RollOut,
+    SpinLatticeCrystal,
+    SpinLatticeSplitting,
     SuzukiTrotter2,
     TorqueCNN,
     UNetResidue,
@@ -31,6 +34,7 @@ from dlintegrate import (
     load_pretrained,
     open_trajectory,
     sample_canonical,
+    sample_langevin,
     save,
 )
 from dlintegrate.cli import main
@@ -185,6 +189,28 @@ class TestSample:
         assert np.allclose(particles.box_length, np.sqrt(8 / 0.2))
         assert particles["variable"].values.tolist() == ["position", "momentum"]
 
+    def test_crystals_are_drawn_by_langevin_dynamics_and_simulated(self, folder):
+        words = "crystal --temperature 50 300 -n 1 --seed 3 -o atoms.nc"
+        options = ["--set", "system.size=2", "--set", "samples.duration=20.0"]
+        assert run("sample", *words.split(), *options) == 0
+        iron = SpinLatticeCrystal(size=2)
+        expected = sample_langevin(iron, [50.0, 300.0], 1, duration=20.0, random_state=3)
+        drawn = read_states("atoms.nc")
+        np.testing.assert_array_equal(drawn, expected)
+        assert drawn.temperature.values.tolist() == [50.0, 300.0]
+        assert drawn["variable"].values.tolist() == ["position", "momentum", "spin"]
+        (folder / "atoms.toml").write_text(
+            '[system]\nclass = "SpinLatticeCrystal"\nsize = 2\n'
+            '[integrator]\nclass = "SpinLatticeSplitting"\ndt = 1.0\n'
+            "[samples]\ntemperature = 50\nn_samples = 1\nduration = 4.0\n"
+        )
+        assert run("simulate", "atoms.toml", "atoms.nc", "--t-max", 5, "-o", "run.nc") == 0
+        with open_trajectory("run.nc") as trajectory:
+            last = SpinLatticeSplitting(iron, 1.0).step(expected, 5)
+            np.testing.assert_array_equal(trajectory.phase_space.isel(time=-1), last)
+        assert run("sample", "atoms.toml", "-o", "more.nc") == 0
+        assert read_states("more.nc").shape == (1, 3, 16, 3)
+
     @pytest.mark.slow
     def test_relaxation_is_drawn_into_a_file_that_fit_learns_fields_from(self, folder):
         (folder / "field.toml").write_text(
@@ -312,6 +338,24 @@ class TestSimulate:
         assert run(*simulate, "-o", "parts.nc", "--t-max", 1, "--resume") == 0, "nothing yet"
         assert run(*simulate, "-o", "parts.nc", "--t-max", 4, "--resume") == 0
         assert (folder / "parts.nc").read_bytes() == (folder / "whole.nc").read_bytes()
+
+    @pytest.mark.skipif(not importlib.util.find_spec("zarr"), reason="zarr is missing")
+    def test_overwrite_replaces_a_store_and_no_other_folder(self, folder, capsys):
+        simulate = ["simulate", "classical.toml", "samples.nc", "-o", "run.zarr", "--t-max"]
+        assert run(*simulate, 2) == 0
+        assert run(*simulate, 1) == 2
+        assert run(*simulate, 1, "--overwrite") == 0
+        with open_trajectory("run.zarr") as replaced:
+            assert float(replaced.time[-1]) == 1.0
+        (folder / "thesis.zarr").mkdir()
+        (folder / "thesis.zarr" / "chapter").write_text("precious")
+        capsys.readouterr()
+        simulate[4] = "thesis.zarr"
+        assert run(*simulate, 1, "--overwrite") == 2
+        assert "is a folder and no zarr store" in capsys.readouterr().err
+        assert (folder / "thesis.zarr" / "chapter").read_text() == "precious"
+        assert run("sample", "heisenberg", "--shape", 4, 4, "--temperature", 1, "-n", 1,
+                   "-o", "thesis.zarr", "--overwrite") == 2  # fmt: skip
 
     @pytest.mark.parametrize("change, told", [
         (["--set-initial"], "did not start from"), (["--save-every", 3], "--save-every 3"),
@@ -480,8 +524,18 @@ class TestErrors:
         ("evaluate samples.nc", "give a trajectory, or SAMPLES.nc"),
         ("evaluate classical.toml samples.nc --t-max 1 --save-time 0.16", "use for instance 0.2"),
         ("pretrained nothing", "name='nothing'"),
+        ("fit fit.toml -o x --set samples.n_sweeps=3", "[samples] has file and 'n_sweeps'"),
+        ("fit fit.toml -o x --set samples.n=3", "has no fields to draw from"),
+        ("fit fit.toml -o x --set samples={function='sample_relaxation'}", "then fit with it"),
+        ("sample classical.toml -o x.nc", "classical.toml has no [samples]"),
+        ("sample classical.toml -o x.nc --temperature 1 -n 1 --set samples.function=draw",
+         "function='draw'"),
+        ("simulate classical.toml no_states.nc -o x --t-max 1", "has the variables a, b"),
+        ("simulate classical.toml samples.nc -o samples.nc --t-max 1 --resume",
+         "not a trajectory written by dlintegrate"),
     ])  # fmt: skip
     def test_bad_input_is_told_in_one_line_and_exits_with_2(self, folder, capsys, command, told):
+        xr.Dataset({"a": ("sample", [1.0]), "b": ("sample", [1.0])}).to_netcdf("no_states.nc")
         assert run(*command.split()) == 2
         err = capsys.readouterr().err
         assert err.startswith("dlintegrate: error: ") and err.count("\n") == 1
@@ -498,6 +552,32 @@ class TestErrors:
         words = "heisenberg --shape 4 --temperature 1 -n 1 -o x.nc"
         assert run("sample", *words.split()) == 1
         assert "No space left" in capsys.readouterr().err
+
+    def test_a_full_disk_is_one_line_and_leaves_the_former_file(self, folder, capsys, monkeypatch):
+        def full(*_, **__):
+            raise RuntimeError("NetCDF: HDF error")
+
+        before = (folder / "samples.nc").read_bytes()
+        monkeypatch.setattr(xr.DataArray, "to_netcdf", full)
+        words = "heisenberg --shape 4 --temperature 1 -n 1 -o samples.nc --overwrite"
+        assert run("sample", *words.split()) == 1
+        err = capsys.readouterr().err
+        assert "cannot write samples.nc (NetCDF: HDF error); free some space" in err
+        assert err.count("\n") == 1
+        assert (folder / "samples.nc").read_bytes() == before
+        assert not list(folder.glob(".dlintegrate-*")), "nothing is left behind"
+
+    @pytest.mark.parametrize("number", ["0", "-3", "1.5", "many"])
+    def test_counts_are_positive_whole_numbers(self, number, capsys):
+        with pytest.raises(SystemExit) as stop:
+            run("sample", "heisenberg", f"-n={number}", "-o", "x.nc")
+        assert stop.value.code == 2 and number in capsys.readouterr().err
+
+    @pytest.mark.parametrize("number", ["inf", "nan", "cold"])
+    def test_numbers_are_finite(self, number, capsys):
+        with pytest.raises(SystemExit) as stop:
+            run("sample", "heisenberg", "--temperature", number, "-o", "x.nc")
+        assert stop.value.code == 2 and number in capsys.readouterr().err
 
     @pytest.mark.parametrize("bug", [RuntimeError("spin\nlost"), TypeError("spin lost")])
     def test_a_bug_says_how_to_report_it_and_debug_shows_where(self, bug, capsys, monkeypatch):

@@ -168,7 +168,7 @@ class TestManners:
         assert not hasattr(corrector, "coef_")
         xr.testing.assert_identical(samples, samples_before)
         assert set(vars(corrected)) - set(corrected.get_params(deep=False)) == {
-            "base_", "corrector_", "step_", "history_", "state_shape_",
+            "base_", "corrector_", "step_", "history_", "state_shape_", "domain_",
         }  # fmt: skip
 
     def test_nested_parameters(self, base):

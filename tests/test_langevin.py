@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from dlintegrate import SpinLatticeCrystal, SpinLatticeSplitting
+from dlintegrate import (
+    HeisenbergLattice,
+    SpinLatticeCrystal,
+    SpinLatticeSplitting,
+    sample_langevin,
+)
 from dlintegrate._units import BOHR_MAGNETON, BOLTZMANN
 from dlintegrate.systems.atoms import MOMENTUM, POSITION, SPIN
 
@@ -103,3 +108,59 @@ def test_noise_depends_on_the_seed_and_on_nothing_else():
     np.testing.assert_array_equal(after(1), after(1))
     np.testing.assert_array_equal(after(1)[1:], after(1, start[1:]))
     assert np.abs(after(1) - after(2)).max() > 1e-3
+
+
+@pytest.fixture(scope="module")
+def samples():
+    return sample_langevin(IRON, [100.0, 400.0], [4, 8], duration=600.0, random_state=0)
+
+
+class TestSampling:
+    def test_lattice_and_spins_have_the_temperature_of_the_label(self, samples):
+        assert samples.temperature.values.tolist() == [100.0] * 4 + [400.0] * 8
+        found = IRON.observables(IRON.validate(samples))
+        for name in ("lattice_temperature", "spin_temperature"):
+            values = found[name][1] / samples.temperature.values
+            # about 160 freedoms each: a standard error of 11 % per state
+            assert values.mean() == pytest.approx(1.0, abs=0.12)
+            assert 0.05 < values.std() < 0.25, "they fluctuate, each on its own"
+
+    def test_the_crystal_as_a_whole_is_at_rest(self, samples):
+        np.testing.assert_allclose(samples.sel(variable="momentum").sum("atom"), 0.0, atol=1e-11)
+
+    def test_a_sample_depends_on_its_number_and_seed_alone(self, samples):
+        crystal = SpinLatticeCrystal(size=2)
+        options = {"duration": 20.0, "random_state": 5}
+        once = sample_langevin(crystal, 300.0, 3, **options)
+        np.testing.assert_array_equal(once, sample_langevin(crystal, 300.0, 3, n_jobs=2, **options))
+        np.testing.assert_array_equal(once, sample_langevin(crystal, 300.0, 5, **options)[:3])
+        other = sample_langevin(crystal, 300.0, 3, duration=20.0, random_state=6)
+        assert np.abs(once - other).max() > 1e-3
+
+    def test_from_a_given_state_every_sample_goes_its_own_way(self):
+        crystal = SpinLatticeCrystal(size=2)
+        start = at_rest(crystal, [1.0, 0.0, 0.0])
+        drawn = sample_langevin(crystal, 50.0, 2, duration=10.0, start=start, random_state=0)
+        assert (drawn.sel(variable="spin", component=0).mean("atom") > 2.0).all()
+        assert np.abs(drawn[0] - drawn[1]).max() > 1e-3
+        with pytest.raises(ValueError, match="start holds 3 states for 2"):
+            sample_langevin(crystal, 50.0, 2, start=np.repeat(start, 3, axis=0))
+
+    def test_atoms_without_moments(self):
+        plain = SpinLatticeCrystal(size=2, moment=0.0, exchange=None)
+        drawn = sample_langevin(plain, 300.0, 2, duration=50.0, random_state=0)
+        assert (drawn.sel(variable="spin") == 0).all()
+
+    @pytest.mark.parametrize("options", [
+        {"duration": 0.0}, {"dt": np.nan}, {"friction": 0.0}, {"damping": -1.0},
+    ])  # fmt: skip
+    def test_bad_arguments(self, options):
+        (name,) = options
+        with pytest.raises(ValueError, match=f"{name}="):
+            sample_langevin(IRON, 300.0, 1, **options)
+
+    def test_other_systems_and_steps_that_are_too_large(self):
+        with pytest.raises(TypeError, match="sample_canonical"):
+            sample_langevin(HeisenbergLattice(4), 1.0, 1)
+        with pytest.raises(ValueError, match="use a smaller dt"):
+            sample_langevin(SpinLatticeCrystal(size=2), 300.0, 1, dt=60.0, random_state=0)

@@ -29,6 +29,7 @@ SCRIPT = str(Path(__file__).with_name("distributed_toy.py"))
 needs_dask = pytest.mark.skipif(
     not importlib.util.find_spec("distributed"), reason="dask and distributed are missing"
 )
+needs_ray = pytest.mark.skipif(not importlib.util.find_spec("ray"), reason="ray is missing")
 
 
 def assert_same(a, b):
@@ -121,12 +122,8 @@ def test_two_processes_train_as_one_does(tmp_path):
     assert "rank 1 trains on other data" in first["refused"] == second["refused"]
 
 
-@needs_dask
-@pytest.mark.slow
-def test_dask_workers_give_the_same_bits():
-    """Samples, labels and ensembles: first here, then in the processes of a local cluster."""
-    from distributed import Client, LocalCluster
-
+def check_same_bits(elsewhere):
+    """Samples, labels and ensembles: first here, then in the processes of a cluster."""
     system = HeisenbergLattice(4)
     integrator = CorrectedIntegrator(
         SuzukiTrotter2(system, 0.2), UNetResidue(), reference=SuzukiTrotter2(system, 0.02)
@@ -138,14 +135,36 @@ def test_dask_workers_give_the_same_bits():
         return samples, integrator.make_labels(samples), learner
 
     here = results()
-    with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
-        Client(cluster),
-        joblib.parallel_config(backend="dask"),
-    ):
+    with elsewhere():
         workers = set(joblib.Parallel(prefer="threads")([joblib.delayed(os.getpid)()] * 8))
         assert workers and os.getpid() not in workers
         there = results()
     np.testing.assert_array_equal(here[0], there[0])
     np.testing.assert_array_equal(here[1], there[1])
     assert same(here[2], there[2])
+
+
+@needs_dask
+@pytest.mark.slow
+def test_dask_workers_give_the_same_bits():
+    from distributed import Client, LocalCluster
+
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        Client(cluster),
+    ):
+        check_same_bits(lambda: joblib.parallel_config(backend="dask"))
+
+
+@needs_ray
+@pytest.mark.slow
+def test_ray_workers_give_the_same_bits():
+    import ray
+    from ray.util.joblib import register_ray
+
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    register_ray()
+    try:
+        check_same_bits(lambda: joblib.parallel_config(backend="ray", n_jobs=2))
+    finally:
+        ray.shutdown()

@@ -294,13 +294,13 @@ states = system.random_states(2, 5)
 expected = integrator.simulate(states, 20.0).spin.values
 unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
 for limit in range(45_000, 200_000, 7_777):
-    path = f"{sys.argv[1]}/{limit}.nc"
+    path = f"{sys.argv[1]}/{limit}{sys.argv[2]}"
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, unlimited[1]))
     try:
         integrator.simulate(states, 20.0, path=path)
     except OSError as error:
         assert "cannot write the trajectory" in str(error) and "resume()" in str(error), error
-        assert f"{limit}.nc" in str(error), error
+        assert f"{limit}{sys.argv[2]}" in str(error), error
     else:
         raise AssertionError("the limit was not reached")
     resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
@@ -313,10 +313,10 @@ print("done")
 """
 
 
-def test_a_full_disk_gives_one_clear_error_and_keeps_what_was_written(tmp_path):
+def test_a_full_disk_gives_one_clear_error_and_keeps_what_was_written(tmp_path, kind):
     """A limit on the size of files, at many sizes, stands in for the disk."""
     done = subprocess.run(
-        [sys.executable, "-c", FULL_DISK, str(tmp_path)], capture_output=True, text=True
+        [sys.executable, "-c", FULL_DISK, str(tmp_path), kind], capture_output=True, text=True
     )
     assert done.returncode == 0 and done.stdout == "done\n", done.stderr
 

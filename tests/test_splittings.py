@@ -7,10 +7,14 @@ import xarray as xr
 
 from dlintegrate import (
     PEFRL,
+    BlanesMoan4,
+    BlanesMoan6,
     BlanesMoanRKN4,
     HeisenbergLattice,
     LennardJones2D,
     SubsteppedVerlet,
+    SuzukiTrotter2,
+    SuzukiTrotter4,
     VelocityVerlet,
     open_trajectory,
 )
@@ -56,6 +60,32 @@ def test_converges_at_its_order_through_a_collision(integrator, order):
         errors.append(float(np.abs(integrator(system, 1 / n).step(start, n) - exact).max()))
     orders = np.log2(np.array(errors[:-1]) / errors[1:])
     np.testing.assert_allclose(orders, order, atol=0.25)
+
+
+@pytest.mark.parametrize("integrator, order", [
+    (SuzukiTrotter2(HeisenbergLattice(4), 1.0), 2), (SuzukiTrotter4(HeisenbergLattice(4), 1.0), 4),
+    (BlanesMoan4(HeisenbergLattice(4), 1.0), 4), (BlanesMoan6(HeisenbergLattice(4), 1.0), 6),
+    (VelocityVerlet(LennardJones2D(), 1.0), 2), (PEFRL(LennardJones2D(), 1.0), 4),
+    (BlanesMoanRKN4(LennardJones2D(), 1.0), 4),
+], ids=lambda x: type(x).__name__)  # fmt: skip
+def test_coefficients_fulfil_the_conditions_of_their_order_to_rounding(integrator, order):
+    """One step of a harmonic oscillator, as a power series of dt, is that of the exact flow.
+
+    A misprint in the tenth digit is invisible to any measured order of convergence.
+    """
+    n = order + 2
+    step = np.zeros((n, 2, 2))  # coefficients of the powers of dt
+    step[0] = np.eye(2)
+    for k, length in enumerate(integrator.coefficients):
+        generator = np.zeros((2, 2))
+        generator[(0, 1) if k % 2 else (1, 0)] = length if k % 2 else -length
+        step[1:] += generator @ step[:-1]
+    exact = [np.eye(2)]
+    for power in range(1, n):
+        exact.append(np.array([[0.0, 1.0], [-1.0, 0.0]]) @ exact[-1] / power)
+    wrong = np.abs(step - exact).max(axis=(1, 2))
+    assert wrong[: order + 1].max() < 1e-13
+    assert wrong[order + 1] > 1e-8, "and no higher order"
 
 
 def test_a_pair_keeps_its_energy_and_angular_momentum():

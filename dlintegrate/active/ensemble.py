@@ -7,6 +7,8 @@ import numpy as np
 import xarray as xr
 from sklearn.base import clone
 
+from .._parallel import in_order
+
 #: What the deviation of an ensemble is asked for.
 QUANTITIES = ("force", "magnetic_force")
 _DIMS = ("frame", "atom", "component")
@@ -121,7 +123,7 @@ def train_members(template, former, frames, seeds, retrain, n_jobs):
         )
         for index, seed in seeds.items()
     )
-    yield from joblib.Parallel(n_jobs=n_jobs, return_as="generator")(tasks)
+    yield from in_order(tasks, n_jobs)
 
 
 def _train(index, template, former, frames, seed, retrain):

@@ -82,10 +82,13 @@ def _is_bug(error):
 
 @contextlib.contextmanager
 def _warnings_in_one_line():
-    """Warnings as lines for people, without the place in the code that gave them."""
+    """Warnings as lines for people, each once, without the place in the code that gave them."""
+    told = set()
 
     def show(message, category, filename, lineno, file=None, line=None):
-        complain("warning", message)
+        if str(message) not in told:
+            told.add(str(message))
+            complain("warning", message)
 
     with warnings.catch_warnings():
         if sys.warnoptions == []:

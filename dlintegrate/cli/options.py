@@ -1,8 +1,10 @@
 """Arguments and habits that several commands share."""
 
 import argparse
+import contextlib
 import math
 import os
+import shutil
 import sys
 
 
@@ -53,6 +55,20 @@ def check_output(arguments):
     if os.path.exists(output) and not (arguments.overwrite or arguments.resume):
         raise FileExistsError(
             f"--output {output} exists; --overwrite replaces it, --resume continues it"
+        )
+
+
+def remove(output):
+    """Delete what ``--overwrite`` replaces, if it is there: a file, or a zarr store."""
+    if not os.path.isdir(output):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(output)
+    elif os.path.exists(os.path.join(output, ".zgroup")):
+        shutil.rmtree(output)
+    else:
+        raise IsADirectoryError(
+            f"--overwrite: {output} is a folder and no zarr store; choose another name, or "
+            "delete it yourself"
         )
 
 

@@ -11,6 +11,7 @@ from .options import (
     count,
     file_argument,
     number,
+    remove,
     say,
     seed,
     wants_progress,
@@ -19,6 +20,7 @@ from .options import (
 #: Words for the systems; the names of the classes work as well.
 SYSTEMS = {
     "heisenberg": "HeisenbergLattice",
+    "crystal": "SpinLatticeCrystal",
     "lennard-jones": "LennardJones2D",
     "sd-model": "TriangularSDModel",
 }
@@ -42,7 +44,9 @@ def add_to(commands):
     system.add_argument("--n-particles", type=count, metavar="N")
     system.add_argument("--density", type=number, help="particles per area, in 1/σ²")
     drawn = sample.add_argument_group("the samples, in place of [samples]")
-    drawn.add_argument("--temperature", type=number, nargs="+", metavar="T", help="k_B = 1")
+    drawn.add_argument(
+        "--temperature", type=number, nargs="+", metavar="T", help="k_B = 1; of crystals, in K"
+    )
     drawn.add_argument("-n", "--n-samples", type=count, metavar="N", help="at each temperature")
     sample.add_argument("--seed", type=seed, help="seed (default: that of the file, or 0)")
     add_settings(sample)
@@ -60,7 +64,7 @@ def _run(arguments):
     streams = configuration.table.get("samples", {}).get("function") == "sample_relaxation"
     if os.path.exists(output):
         if arguments.overwrite and streams:
-            os.unlink(output)
+            remove(output)
         elif arguments.resume and not streams:
             if not same_description(output, configuration):
                 raise ValueError(f"--resume: {output} holds other samples; --overwrite replaces it")

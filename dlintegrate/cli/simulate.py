@@ -10,6 +10,7 @@ from .options import (
     count,
     file_argument,
     number,
+    remove,
     say,
     wants_progress,
 )
@@ -60,8 +61,8 @@ def _run(arguments):
             run = integrator.resume(output, arguments.t_max, progress=progress)
         else:
             integrator.validate(initial, "initial")  # before anything is deleted
-            if arguments.overwrite and os.path.exists(output):
-                os.unlink(output)
+            if arguments.overwrite:
+                remove(output)
             run = integrator.simulate(
                 initial, arguments.t_max, save_every=arguments.save_every or 1, path=output,
                 progress=progress,

@@ -37,7 +37,8 @@ def load_pretrained(name):
     Returns
     -------
     CorrectedIntegrator
-        Predicts on the CPU; nothing in the file is executed.
+        Predicts on the CPU; nothing in the file is executed. States outside of the sizes,
+        temperatures and densities of its card are met with a :class:`DomainWarning`.
 
     Raises
     ------
@@ -49,7 +50,9 @@ def load_pretrained(name):
     describe_pretrained : For which lattices, steps and temperatures it was trained.
     """
     with as_file(_entry(name, ".safetensors")) as path:
-        return load(path)
+        integrator = load(path)
+    integrator.domain_ = describe_pretrained(name).get("domain", {})
+    return integrator
 
 
 def describe_pretrained(name):
@@ -63,9 +66,11 @@ def describe_pretrained(name):
     Returns
     -------
     dict
-        System and step, training set, sizes and temperatures it is made for,
-        guarantees, errors on unseen samples, and the provenance: command, date,
-        hardware, duration, versions, seed.
+        System and step, training set, guarantees, errors on unseen samples, and the
+        provenance: command, date, hardware, duration, versions, seed. ``domain`` has the ranges
+        of sizes, temperatures and densities that it was trained or tested on (``domain_`` of the
+        integrator), ``not_for`` says in words where it must not be used, and ``rated`` how errors
+        and threshold times were measured there.
 
     Raises
     ------

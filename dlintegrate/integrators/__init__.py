@@ -9,6 +9,7 @@ from .composition import (
     SuzukiTrotter4,
 )
 from .corrected import CorrectedIntegrator
+from .domain import DomainWarning
 from .fallback import Fallback
 from .field_step import LearnedField
 from .llg import DampedMidpoint, LandauLifshitzGilbert, RungeKutta4, SemiImplicitB
@@ -26,6 +27,7 @@ __all__ = [
     "BlanesMoanRKN4",
     "CorrectedIntegrator",
     "DampedMidpoint",
+    "DomainWarning",
     "Fallback",
     "ImplicitMidpoint",
     "Integrator",

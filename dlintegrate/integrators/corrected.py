@@ -10,6 +10,7 @@ from ..persistence import VersionedState
 from ..states import like
 from ..systems.base import System
 from .base import Integrator
+from .domain import record_domain, warn_outside
 from .fallback import same_system
 from .step_size import whole_steps
 
@@ -58,6 +59,11 @@ class CorrectedIntegrator(VersionedState, Integrator):
         Training history of the corrector.
     state_shape_ : tuple of int
         Shape of one training state.
+    domain_ : dict of str to list
+        Conditions of the samples, such as ``{"side": [8, None], "temperature": [0.4, 2.4]}``: the
+        lowest and highest, None for no bound. States outside are met with a
+        :class:`DomainWarning`. Temperatures are those of the coordinate ``temperature`` of the
+        samples, or else estimated.
 
     Examples
     --------
@@ -180,6 +186,7 @@ class CorrectedIntegrator(VersionedState, Integrator):
         self.step_ = corrector.bind(base)
         self.history_ = corrector.history_
         self.state_shape_ = before.shape[1:]
+        self.domain_ = record_domain(system, before, samples, self.step_.any_size)
         return self
 
     def _labels(self, system, samples, before, y):
@@ -311,7 +318,19 @@ class CorrectedIntegrator(VersionedState, Integrator):
         return frozenset(names | {"norm"})
 
     def validate(self, states, name="samples"):
-        """Check states; a corrector that is not local takes its training size only."""
+        """Check states; a corrector that is not local takes its training size only.
+
+        Parameters
+        ----------
+        states : xarray.DataArray or array-like, shape (n_samples, ...)
+        name : str
+            What to call the argument in messages.
+
+        Warns
+        -----
+        DomainWarning
+            If states lie outside of ``domain_``.
+        """
         check_is_fitted(self, "step_")
         system, array = self.step_.validate(states, name)
         if not self.any_size and array.shape[1:] != tuple(self.state_shape_):
@@ -320,6 +339,9 @@ class CorrectedIntegrator(VersionedState, Integrator):
                 f"and was fitted on {tuple(self.state_shape_)}. Fit it on this size, or use a "
                 "local corrector"
             )
+        if getattr(self, "domain_", None):  # files of earlier versions have none
+            exact = self.base_.system.matching(array)
+            warn_outside(self.domain_, exact, array, states, name, type(self).__name__)
         return system, array
 
     @property

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 from tqdm.auto import tqdm
 
+from .._parallel import in_order
 from ..systems import HeisenbergLattice, LennardJones2D
 from .particles import ParticleChain
 from .spins import SpinChain
@@ -112,10 +113,8 @@ def sample_canonical(
     out = np.empty((len(temperatures), *chain.state_shape))
     size = chain.n_together * max(1, _TASK_SIZE // (chain.n_sites * chain.n_together))
     tasks = [slice(i, min(i + size, len(out))) for i in range(0, len(out), size)]
-    parallel = joblib.Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
-    drawn = parallel(
-        joblib.delayed(_draw)(chain, temperatures[task], root, task.start) for task in tasks
-    )
+    calls = (joblib.delayed(_draw)(chain, temperatures[task], root, task.start) for task in tasks)
+    drawn = in_order(calls, n_jobs, prefer="threads")
     with tqdm(total=len(out), desc="sampling", unit="sample", disable=not progress) as bar:
         for task, states in zip(tasks, drawn, strict=True):
             out[task] = states

@@ -8,7 +8,7 @@ import numpy as np
 from .._kernels.neighbours import closest_pair, pairs_within
 from .._units import BOLTZMANN, GIGAPASCAL, GYROMAGNETIC
 from ..states import NORM_TOLERANCE, in_order, name_samples, to_array
-from .base import System
+from .base import System, kinetic_interval
 
 POSITION, MOMENTUM, SPIN = range(3)
 _VARIABLES = ["position", "momentum", "spin"]
@@ -363,6 +363,16 @@ class AtomicSystem(System):
         total = momenta.sum(axis=1)
         kinetic = 0.5 * ((momenta**2).sum(-1) / masses).sum(-1)
         return kinetic, kinetic - 0.5 * (total**2).sum(-1) / masses.sum()
+
+    def conditions(self, array):
+        """Kinetic temperature of atoms that move; see :meth:`System.conditions`.
+
+        That of the spins would take an evaluation of the potential, which may cost hours.
+        """
+        freedoms = max(1, 3 * (self.n_sites - 1))
+        temperature = 2 * self._kinetic(array)[1] / (freedoms * BOLTZMANN)
+        temperature[~array[:, MOMENTUM].any(axis=(-1, -2))] = np.nan
+        return {"temperature": kinetic_interval(temperature, freedoms)}
 
     def project(self, array, before, quantities, elapsed):
         """Rescale the momenta about the centre of mass until the energy is that of ``before``.

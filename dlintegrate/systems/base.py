@@ -233,6 +233,25 @@ class System(Estimator, ABC):
         """Bounds on :meth:`diagnose` that :class:`Fallback` uses, name to (lowest, highest)."""
         return {"energy_change": (0.0, 0.1)}
 
+    def conditions(self, array):
+        """Under which conditions states are, as far as they show it at little cost.
+
+        What a fit is good for, and what :class:`DomainWarning` compares.
+
+        Parameters
+        ----------
+        array : ndarray, shape (n_samples, ...)
+            Validated states.
+
+        Returns
+        -------
+        dict of str to ndarray, shape (3, n_samples)
+            For instance ``side``, ``n_particles``, ``density``, ``temperature``: the
+            best estimate of each, and the lowest and highest value that it may have, three
+            times the same where it is exact. NaN where nothing is known.
+        """
+        return {}
+
     def lose(self, array, lost):
         """Mark samples of a packed array as lost, in place: their states become NaN.
 
@@ -266,3 +285,22 @@ class System(Estimator, ABC):
     def wrap(self, array, template):
         """Return packed ``array`` as the user passed ``template``: DataArray or ndarray."""
         return like(self.unpack(array)[0], template, self.state_dims)
+
+
+def kinetic_interval(temperature, n_freedoms):
+    """A kinetic temperature, and the lowest and highest it may stand for.
+
+    Parameters
+    ----------
+    temperature : ndarray, shape (n_samples,)
+    n_freedoms : int
+        Momenta that it is the mean of: its standard error is the fraction ``√(2/n_freedoms)``.
+        Four of those are allowed.
+
+    Returns
+    -------
+    ndarray, shape (3, n_samples)
+    """
+    fraction = 4 * np.sqrt(2 / n_freedoms)
+    highest = temperature / (1 - fraction) if fraction < 1 else np.full_like(temperature, np.inf)
+    return np.stack([temperature, temperature / (1 + fraction), highest])

@@ -179,6 +179,24 @@ class HeisenbergLattice(SpinSystem):
             "magnetization": (("component",), array.reshape(len(array), -1, 3).sum(axis=1)),
         }
 
+    def conditions(self, array):
+        """The shortest side, and a temperature from fields; see :meth:`System.conditions`.
+
+        ``1/T = 2 Σ S·h / Σ |S × h|²`` (Ma et al., Phys. Rev. E 82, 031111, 2010, Eq. 18). Its
+        standard error is about ``1/T√N`` in the cold, where 2N directions vibrate, and
+        ``2/√Σ|S × h|²`` in the heat, where spins are independent. Four of their sums are allowed.
+        """
+        spins, field = self.spins_of(array), self.spins_of(self.field_of(array))
+        along = np.einsum("nsc,nsc->ns", spins, field)
+        torque2 = np.maximum(0, np.einsum("nsc,nsc->n", field, field) - (along**2).sum(axis=1))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            beta = 2 * along.sum(axis=1) / torque2
+            error = 4 * (np.abs(beta) / np.sqrt(spins.shape[1]) + 2 / np.sqrt(torque2))
+            estimates = np.stack([beta, beta + error, beta - error])
+            temperature = np.where(estimates > 0, 1 / estimates, np.inf)
+        temperature[:, torque2 == 0] = np.nan  # aligned, or without a field
+        return {**super().conditions(array), "temperature": temperature}
+
     def project(self, array, before, quantities, elapsed):
         """Restore energy or magnetisation exactly by small moves in the tangent planes.
 

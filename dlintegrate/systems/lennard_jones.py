@@ -7,7 +7,7 @@ import xarray as xr
 
 from .._kernels import pairs, verlet_list
 from ..states import in_order, name_samples, to_array
-from .base import System
+from .base import System, kinetic_interval
 
 #: Below this distance, in σ, two particles count as overlapping (φ > 16 000 ε).
 CLOSEST = 0.5
@@ -355,6 +355,17 @@ class LennardJones2D(System):
             "momentum": (("component",), total),
             "kinetic_temperature": ((), temperature),
             "pressure": ((), (n * temperature + 0.5 * virial) / area),
+        }
+
+    def conditions(self, array):
+        """Number of particles, density, kinetic temperature; see :meth:`System.conditions`."""
+        p = array[:, 1, :-1]
+        n = p.shape[1]
+        _, relative = _kinetic(p, p.sum(axis=1))
+        return {
+            "n_particles": np.full((3, len(array)), float(n)),
+            "density": np.tile(n / array[:, 0, -1, 0] ** 2, (3, 1)),
+            "temperature": kinetic_interval(relative / (n - 1), 2 * (n - 1)),
         }
 
     def project(self, array, before, quantities, elapsed):

@@ -61,6 +61,10 @@ class SpinSystem(System):
     def field_of(self, array):
         """Local field on the spins of a validated array, like it."""
 
+    def conditions(self, array):
+        """The shortest side of the lattice; see :meth:`System.conditions`."""
+        return {"side": np.full((3, len(array)), float(min(self.lattice_shape)))}
+
     def random_states(self, n_samples, random_state=None, order=0.0):
         """Random spins about a random common direction; see :meth:`System.random_states`."""
         rng = np.random.default_rng(random_state)
