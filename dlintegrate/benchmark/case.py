@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from sklearn.base import clone
@@ -12,14 +12,15 @@ from sklearn.base import clone
 CLASSICAL, LEARNED, NULL, EXTERNAL = "classical", "learned", "null", "external"
 
 
-class Fit(NamedTuple):
-    """A learned integrator, and the processor seconds that it took.
+@dataclass(frozen=True)
+class Fit:
+    """A learned integrator, and the seconds that it took.
 
     Parameters
     ----------
     integrator : Integrator
     label_seconds, training_seconds : float
-    origin : str
+    origin : str, default "fitted"
         ``"fitted"``, or the name of a shipped integrator whose card gave the seconds.
     """
 
@@ -113,6 +114,9 @@ class Case:
     reverse : callable, optional
         ``reverse(array)`` turns the motion of packed states back. None where the dynamics is not
         reversible.
+    scale : float or ndarray
+        By which packed states are divided before distances are taken: where a state holds
+        quantities of several units.
     long_time : float
         Of the runs in which energy, failures and fall-backs are watched.
     explosion : float
@@ -135,6 +139,7 @@ class Case:
     reference: Callable
     predictions: dict = field(default_factory=dict)
     reverse: Callable | None = None
+    scale: Any = 1.0
     long_time: float = 100.0
     explosion: float = 0.1
     conserves_energy: bool = True

@@ -164,7 +164,8 @@ class _Data:
         self.reference_change = self._errors(self.main, finer)["error"]
 
     def _errors(self, name, after):
-        return errors(self.systems[name], after, self.expected[name])
+        scale = self.case.scale
+        return errors(self.systems[name], after / scale, self.expected[name] / scale)
 
     def of_integrator(self, integrator):
         """Errors on every set that the integrator takes, and the reversal error."""
@@ -179,7 +180,11 @@ class _Data:
         entry = {"errors": found, "integrator": integrator}
         if self.case.reverse is not None:
             entry["reversal_error"] = reversal_error(
-                integrator, self.arrays[self.main][:8], self.case.horizon, self.case.reverse
+                integrator,
+                self.arrays[self.main][:8],
+                self.case.horizon,
+                self.case.reverse,
+                self.case.scale,
             )
         return entry
 
@@ -220,7 +225,7 @@ def _of_method(method, data):
                 yield key, entry
         elif method.kind == LEARNED:
             fit = method.fit(dt, data.train, data.seed)
-            yield key, {**data.of_integrator(fit.integrator), **fit._asdict()}
+            yield key, {**data.of_integrator(fit.integrator), **vars(fit)}
         else:
             yield key, data.of_integrator(method.make(dt))
 

@@ -85,7 +85,7 @@ class Clock:
         return used
 
 
-def reversal_error(integrator, array, horizon, reverse):
+def reversal_error(integrator, array, horizon, reverse, scale=1.0):
     """rms distance from the start after going forth, turning the motion back, and going forth.
 
     Parameters
@@ -95,6 +95,8 @@ def reversal_error(integrator, array, horizon, reverse):
     horizon : float
     reverse : callable
         Of packed states.
+    scale : float or ndarray
+        By which states are divided before distances are taken.
 
     Returns
     -------
@@ -106,7 +108,7 @@ def reversal_error(integrator, array, horizon, reverse):
     if not good.all():
         return np.inf
     back = reverse(after_horizon(integrator, reverse(there), horizon))
-    return errors(integrator.system.matching(array), back, array)["error"]
+    return errors(integrator.system.matching(array), back / scale, array / scale)["error"]
 
 
 def long_run(integrator, samples, t_max, explosion, seconds, cost):

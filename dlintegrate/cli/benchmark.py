@@ -15,7 +15,9 @@ def add_to(commands):
         "other sizes and temperatures, and when labels and training have paid. Prints a table "
         "and a verdict, writes pareto_SYSTEM.json and pareto_SYSTEM.png. Minutes on one core.",
     )
-    benchmark.add_argument("system", metavar="SYSTEM", help="heisenberg or lennard-jones")
+    benchmark.add_argument(
+        "system", metavar="SYSTEM", help="heisenberg, lennard-jones, sd or crystal"
+    )
     benchmark.add_argument(
         "--output", default="dlintegrate-benchmark", metavar="FOLDER",
         help="where to write (default: %(default)s); files of an earlier run are replaced",
