@@ -283,7 +283,7 @@ def put(rows, first, out):
 
 @kernel
 def block(vectors, scalars, spins, first, weights, geometry, buffers, new_vectors, new_scalars):
-    """Some rows of one block: spread, mix directions, gate by invariants.
+    """Some rows of one block: spread, mix directions, gate by invariants, take up the spins.
 
     Parameters
     ----------
@@ -336,8 +336,10 @@ def block(vectors, scalars, spins, first, weights, geometry, buffers, new_vector
         row = gates[k].reshape(6 * n)
         for i in range(6 * n):
             row[i] += offset[k]
-    _move(vectors.reshape(n_vectors, 6, 3, n_sites), place, sums, gates,
-          new_vectors.reshape(n_vectors, 6, 3, n_sites))  # fmt: skip
+    _move(
+        vectors.reshape(n_vectors, 6, 3, n_sites), place, sums, spins, gates[:n_vectors],
+        gates[n_vectors + n_scalars :], new_vectors.reshape(n_vectors, 6, 3, n_sites),
+    )  # fmt: skip
     new = new_scalars.reshape(n_scalars, 6, n_sites)
     for k in range(n_scalars):
         for d in range(6):
@@ -347,19 +349,21 @@ def block(vectors, scalars, spins, first, weights, geometry, buffers, new_vector
 
 
 @kernel
-def _add(a, x, y, out):
+def _add_two(a, x, b, y, z, out):
     for i in range(len(out)):
-        out[i] = y[i] + a[i] * x[i]
+        out[i] = z[i] + a[i] * x[i] + b[i] * y[i]
 
 
 @kernel
-def _move(vectors, place, sums, gates, out):
+def _move(vectors, place, sums, spins, gates, taken, out):
     n = gates.shape[2]
     for c in range(len(vectors)):
         for d in range(6):
             for m in range(3):
-                _add(gates[c, d], sums[c, d, m], vectors[c, d, m, place : place + n],
-                     out[c, d, m, place : place + n])  # fmt: skip
+                _add_two(
+                    gates[c, d], sums[c, d, m], taken[c, d], spins[m],
+                    vectors[c, d, m, place : place + n], out[c, d, m, place : place + n],
+                )  # fmt: skip
 
 
 @kernel

@@ -117,12 +117,13 @@ def along_gradient(g, spins, gvectors):
 
 
 @kernel
-def _move_gradient(g, sums, gates, gsums, ggates):
+def _move_gradient(g, sums, spins, gates, gsums, ggates, gtaken):
     for c in range(len(g)):
         for d in range(6):
             for m in range(3):
                 times(g[c, d, m], gates[c, d], gsums[c, d, m])
             dot(g[c, d], sums[c, d], ggates[c, d])
+            dot(g[c, d], spins, gtaken[c, d])
 
 
 @kernel
@@ -162,8 +163,9 @@ def block_gradient(
     n_vectors, n_scalars, n_hidden = len(vectors), len(scalars), len(layer)
     n_x, n_y = scalars.shape[2:]
     n = n_x * n_y
-    _move_gradient(gvectors.reshape(n_vectors, 6, 3, n), sums, gates, gsums, ggates)
-    ggates[n_vectors:] = gscalars.reshape(n_scalars, 6, n)
+    gtaken = ggates[n_vectors + n_scalars :]
+    _move_gradient(gvectors.reshape(n_vectors, 6, 3, n), sums, spins, gates, gsums, ggates, gtaken)
+    ggates[n_vectors : n_vectors + n_scalars] = gscalars.reshape(n_scalars, 6, n)
     for k in range(len(gates)):
         goffset[k] += _total(ggates[k].reshape(6 * n))
     outer = ggates.reshape(len(gates), 6 * n)

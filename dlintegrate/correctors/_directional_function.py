@@ -183,7 +183,7 @@ class _Run:
             (
                 empty(c, 6, 3, lot), empty(c, 6, 3, lot), empty(c, 6, 3, lot),
                 empty(s, 6, lot), empty(2 * c + 2 * s, 6, lot), empty(6, lot),
-                empty(n_hidden, 6, lot), empty(n_hidden, 6, lot), empty(c + s, 6, lot),
+                empty(n_hidden, 6, lot), empty(n_hidden, 6, lot), empty(2 * c + s, 6, lot),
             )
             for _ in range(n_kept)
         ]  # fmt: skip
@@ -195,7 +195,7 @@ class _Run:
         if keep:
             self.spare = (
                 empty(c, 6, 3, self.n), empty(c, 6, 3, self.n), empty(c, 6, 3, self.n),
-                empty(c + s, 6, self.n), empty(n_hidden, 6, self.n),
+                empty(2 * c + s, 6, self.n), empty(n_hidden, 6, self.n),
                 empty(2 * c + 2 * s, 6, self.n), empty(6, self.n),
             )  # fmt: skip
             self.gvectors, self.gscalars = empty(c, 6, 3, n_x, n_y), empty(s, 6, n_x, n_y)

@@ -122,7 +122,9 @@ class DirectionalBlock(nn.Module):
     """Spread along and across the directions, mix them, gate by invariants.
 
     The invariants of a direction: the spin's part of its vectors, their products with
-    partners (other mixtures of them), scalars and what arrives of those.
+    partners (other mixtures of them), scalars and what arrives of those. Gates let vectors
+    pass, change scalars, and make new vectors of the spin at the site, which is how an
+    electron takes up a spin that scatters it.
 
     Parameters
     ----------
@@ -138,10 +140,15 @@ class DirectionalBlock(nn.Module):
         self.hidden = matrix(n_hidden, 2 * n_vectors + 2 * n_scalars)
         self.shift = nn.Parameter(torch.zeros(n_hidden))
         self.gate = nn.Parameter(
-            torch.cat([matrix(n_vectors, n_hidden, 0.1), matrix(n_scalars, n_hidden, 0.2)])
+            torch.cat(
+                [
+                    matrix(n, n_hidden, scale)
+                    for n, scale in ((n_vectors, 0.1), (n_scalars, 0.2), (n_vectors, 0.1))
+                ]
+            )  # fmt: skip
         )
         self.offset = nn.Parameter(
-            torch.cat([torch.full((n_vectors,), 0.2), torch.zeros(n_scalars)])
+            torch.cat([torch.full((n_vectors,), 0.2), torch.zeros(n_scalars + n_vectors)])
         )
 
     def weights(self):
@@ -164,8 +171,10 @@ class DirectionalBlock(nn.Module):
         ], 1))  # fmt: skip
         layer = rectified(on_channels(self.hidden, known) + _on_sites(self.shift))
         gates = on_channels(self.gate, layer) + _on_sites(self.offset)
-        gate, change = gates[:, : vectors.shape[1]], gates[:, vectors.shape[1] :]
-        return vectors + gate[:, :, :, None] * sums, scalars + change
+        n_vectors, n_scalars = vectors.shape[1], scalars.shape[1]
+        gate, change, taken = gates.split([n_vectors, n_scalars, n_vectors], 1)
+        new = vectors + gate[:, :, :, None] * sums + taken[:, :, :, None] * spins[:, None, None]
+        return new, scalars + change
 
 
 class DirectionalNetwork(nn.Module):
