@@ -228,7 +228,12 @@ def draw():
     rows = json.loads((RESULTS / "active.json").read_text())["results"]["rows"]
     kinds = list(dict.fromkeys(row["pool"] for row in rows))
     figure, axes = plt.subplots(
-        1, len(kinds), figsize=(3.6 * len(kinds), 4.1), sharey=True, layout="constrained"
+        1,
+        len(kinds),
+        figsize=(3.6 * len(kinds), 4.1),
+        sharex=True,
+        sharey=True,
+        layout="constrained",
     )
     for ax, kind in zip(np.atleast_1d(axes), kinds, strict=True):
         for name, (label, color, marker) in LOOKS.items():
