@@ -145,7 +145,7 @@ class DirectionalBlock(nn.Module):
                     matrix(n, n_hidden, scale)
                     for n, scale in ((n_vectors, 0.1), (n_scalars, 0.2), (n_vectors, 0.1))
                 ]
-            )  # fmt: skip
+            )
         )
         self.offset = nn.Parameter(
             torch.cat([torch.full((n_vectors,), 0.2), torch.zeros(n_scalars + n_vectors)])
