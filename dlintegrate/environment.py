@@ -17,7 +17,7 @@ _VARIABLES = (
 #: Name and extra of a requirement.
 _REQUIREMENT = re.compile(r"""([A-Za-z0-9._-]+)(?:.*extra == ["'](\w+)["'])?""")
 #: Extras of those who work on the package itself.
-_DEVELOPMENT = ("docs", "test")
+_DEVELOPMENT = ("benchmark", "docs", "test")
 
 
 def describe_environment():

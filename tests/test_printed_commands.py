@@ -19,7 +19,8 @@ from pathlib import Path
 
 import pytest
 
-from dlintegrate.cli import main
+from dlintegrate.benchmark import case_names
+from dlintegrate.cli import build_parser, main
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [
@@ -33,6 +34,13 @@ EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["option
 ELSEWHERE = {
     ".venv/bin/sphinx-build -W docs docs/_build/html": "a stage of the gate, with the gallery",
     "bash .ci/run": "the gate itself",
+    ".venv/bin/python benchmarks/bench_coverage.py": "the whole suite, traced",
+    ".venv/bin/coverage report --skip-covered --show-missing": "of the line before",
+    ".venv/bin/python benchmarks/mutants.py": "some hundred runs of tests",
+    ".venv/bin/python -m pytest benchmarks/micro --benchmark-autosave": "minutes of timing",
+    ".venv/bin/python -m pytest benchmarks/micro --benchmark-compare": "minutes of timing",
+    ".venv/bin/python -m pytest benchmarks/micro -k sweeps --benchmark-compare "
+    "--benchmark-compare-fail=min:10%": "needs the saved runs of the lines before",
 }
 #: What runs the code of fenced blocks; "text" shows files, which must not be commands.
 TESTED_WITH_THE_PAGES = {"python", "toml", "console"}
@@ -70,10 +78,16 @@ def in_environment(words):
     return words[:3] == ["python3", "-m", "venv"] or words[0].startswith(".venv/bin/")
 
 
+def of_the_benchmark(words):
+    """Minutes each; what the command does is tested with a case of seconds."""
+    return words[:2] == ["dlintegrate", "benchmark"]
+
+
 def runs_here(words):
     """What a folder needs for it, beside the package, stands on the same page."""
-    return words[0] in ("dlintegrate", "mkdir", "torchrun") or (
-        words[0] == "python" and "/" not in words[1]
+    return not of_the_benchmark(words) and (
+        words[0] in ("dlintegrate", "mkdir", "torchrun")
+        or (words[0] == "python" and "/" not in words[1])
     )
 
 
@@ -94,11 +108,22 @@ def test_every_block_is_run_or_checked():
         if language not in TESTED_WITH_THE_PAGES | {"bash", "text"} and not language.startswith("{")
     ]
     assert not by_no_test, "fenced blocks in a language that no test runs"
-    handled = chosen(of_a_script) + chosen(in_environment) + chosen(runs_here)
+    kinds = (of_a_script, in_environment, of_the_benchmark, runs_here)
+    handled = [block for kind in kinds for block in chosen(kind)]
     assert sorted(handled) == sorted(bash_blocks()), "commands of a kind that no test runs"
     shown = [text for page in PAGES for language, text in fenced(page) if language == "text"]
     hidden = r"^\$? ?(dlintegrate|pip|python3?|torchrun|bash|pytest|\.venv/\S+) "
     assert not [text for text in shown if re.search(hidden, text, flags=re.MULTILINE)]
+
+
+def test_benchmark_commands_are_understood_and_their_systems_exist():
+    printed = [words for block in chosen(of_the_benchmark) for words in commands_of(block.text)]
+    assert printed
+    for words in printed:
+        options = build_parser().parse_args(words[1:])
+        assert options.system in case_names(), words
+    with pytest.raises(SystemExit):
+        build_parser().parse_args(["benchmark", "heisenberg", "--seed-of", "0"])
 
 
 def test_what_is_tested_elsewhere_is_still_printed():

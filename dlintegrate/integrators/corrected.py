@@ -331,6 +331,19 @@ class CorrectedIntegrator(VersionedState, Integrator):
         name : str
             What to call the argument in messages.
 
+        Returns
+        -------
+        system : System
+            At the size of the states.
+        array : ndarray, shape (n_samples, ...)
+            Packed.
+
+        Raises
+        ------
+        ValueError
+            If the states do not suit the system, or have another size than those of the fit
+            where the corrector is not local.
+
         Warns
         -----
         DomainWarning

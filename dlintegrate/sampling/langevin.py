@@ -40,7 +40,7 @@ def sample_langevin(
         Of lattice (1/fs) and spins; see :class:`SpinLatticeSplitting`.
     spin_step : str, default "auto"
         See :class:`SpinLatticeSplitting`.
-    start : array-like, optional
+    start : array-like, shape (n, 3, n_atoms, 3), optional
         First states: one, or one for each sample. By default atoms about their places and
         nearly parallel spins along a random direction. Give the order of the ground
         state where that is another.
