@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -11,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from checkout import copy_checkout
 from write_stub import STUB, stub_text
 
 import dlintegrate
@@ -95,16 +95,7 @@ def built(tmp_path_factory):
     """Source distribution, and the wheel made from it, not from the checkout."""
     folder = tmp_path_factory.mktemp("built")
     source = folder / "checkout"
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
-        cwd=ROOT, capture_output=True, text=True,
-    )  # fmt: skip
-    if listed.returncode:
-        pytest.skip("not a git checkout")
-    for name in filter(None, listed.stdout.split("\0")):
-        if (ROOT / name).is_file():
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, source / name)
+    copy_checkout(source)
     python("-m", "venv", folder / "venv")
     pip = folder / "venv" / ("Scripts" if os.name == "nt" else "bin") / "pip"
     subprocess.run([pip, "install", "-q", "build"], check=True)

@@ -10,7 +10,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -18,6 +17,7 @@ from collections import namedtuple
 from pathlib import Path
 
 import pytest
+from checkout import copy_checkout
 
 from dlintegrate.benchmark import case_names
 from dlintegrate.cli import build_parser, main
@@ -275,16 +275,7 @@ def test_commands_in_sentences_exist():
 def clone(tmp_path_factory):
     """What git would give to a new user, with the changes that are not committed yet."""
     folder = tmp_path_factory.mktemp("clone")
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
-        cwd=ROOT, capture_output=True, text=True,
-    )  # fmt: skip
-    if listed.returncode:
-        pytest.skip("not a git checkout")
-    for name in filter(None, listed.stdout.split("\0")):
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
+    copy_checkout(folder)
     return folder
 
 

@@ -9,7 +9,7 @@ from ..integrators import CorrectedIntegrator, SpinLatticeSplitting
 from ..potentials import EquivariantSpinPotential
 from ..systems import SpinLatticeCrystal
 from .case import Case, Learned, Method, fit_corrected
-from .heisenberg import _at_rest
+from .predictions import at_rest
 
 TRAINED, BEYOND = 300.0, 900.0
 HORIZON = 40.0
@@ -76,7 +76,7 @@ def crystal(full=False):
             "random moments": thermal(iron, TRAINED, n // 2, seed + 200, order=0.0, n_steps=0),
         },
         reference=lambda dt: SpinLatticeSplitting(iron, 0.05, "bonds"),
-        predictions={"at rest": _at_rest, "free flight": _free_flight},
+        predictions={"at rest": at_rest, "free flight": _free_flight},
         reverse=lambda array: array * np.array([1.0, -1.0, -1.0])[:, None, None],
         scale=np.array([DISPLACEMENT, momentum, iron.moments[0]])[:, None, None],
         long_time=10_000.0 if full else 2_000.0,

@@ -1,13 +1,12 @@
 """Heisenberg spins: sublattice rotations and other classical methods, residues, compositions."""
 
-import numpy as np
-
 from .. import integrators as classical
 from ..correctors import ElementaryDifferentialResidue, LearnedComposition
 from ..integrators import CorrectedIntegrator
 from ..sampling import sample_canonical
 from ..systems import HeisenbergLattice
 from .case import Case, Learned, Method, fit_corrected, pretrained
+from .predictions import at_rest, frozen_field
 
 TRAINED = (0.6, 1.44, 2.3)
 BETWEEN, BEYOND = 1.0, 4.0
@@ -99,24 +98,10 @@ def heisenberg(full=False):
             f"{side + 8}³": draw(side + 8, TRAINED, 1, seed + 300),
         },
         reference=lambda dt: classical.BlanesMoan6(system, dt / max(1, round(dt / 0.02))),
-        predictions={"spins at rest": _at_rest, "each spin in a frozen field": _frozen_field},
+        predictions={"spins at rest": at_rest, "each spin in a frozen field": frozen_field},
         reverse=lambda array: -array,
         long_time=400.0 if full else 100.0,
         explosion=0.1,
         run_seconds=3.0 if full else 0.3,
         cost_seconds=0.1 if full else 0.03,
     )
-
-
-def _at_rest(system, array, horizon):
-    return array.copy()
-
-
-def _frozen_field(system, array, horizon):
-    """Rotation of each spin about the field that it starts in: ``S' = S × h``."""
-    field = system.field_of(array)
-    length = np.linalg.norm(field, axis=-1, keepdims=True)
-    axis, angle = field / np.maximum(length, 1e-300), -length * horizon
-    along = axis * (axis * array).sum(-1, keepdims=True)
-    across = np.cross(axis, array)
-    return along + np.cos(angle) * (array - along) + np.sin(angle) * across

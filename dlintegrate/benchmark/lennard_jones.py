@@ -8,6 +8,7 @@ from ..integrators import CorrectedIntegrator, Fallback
 from ..sampling import sample_park_states
 from ..systems import LennardJones2D
 from .case import NULL, Case, Learned, Method, fit_corrected, pretrained
+from .predictions import at_rest
 
 DENSITIES = (0.1, 0.2, 0.38)
 TRAINED, BEYOND = (0.27, 0.47, 0.71), 1.2
@@ -102,7 +103,7 @@ def lennard_jones(full=False):
         },
         # the force jumps at half of the box, so that no splitting converges faster than its step
         reference=lambda dt: classical.BlanesMoanRKN4(system, dt / round(dt / 0.0005)),
-        predictions={"particles at rest": _at_rest, "free flight": _free_flight},
+        predictions={"particles at rest": at_rest, "free flight": _free_flight},
         reverse=_reversed,
         long_time=100.0 if full else 20.0,
         explosion=0.5,
@@ -112,10 +113,6 @@ def lennard_jones(full=False):
         run_seconds=3.0 if full else 0.4,
         cost_seconds=0.1 if full else 0.03,
     )
-
-
-def _at_rest(system, array, horizon):
-    return array.copy()
 
 
 def _free_flight(system, array, horizon):

@@ -15,7 +15,7 @@ from ..integrators import CorrectedIntegrator, MultipleTimeStep
 from ..integrators.base import Integrator
 from ..systems import ExactDiagonalization, KernelPolynomial, TriangularSDModel, skyrmion_lattice
 from .case import Case, Fit, Learned, Method, n_samples_of
-from .heisenberg import _at_rest, _frozen_field
+from .predictions import at_rest, frozen_field
 
 SIDE = 12
 HORIZON = 20.0
@@ -81,7 +81,7 @@ def sd(full=False):
                if full else {}),
         },
         reference=lambda dt: classical.RungeKutta4(exact, 2.5),
-        predictions={"spins at rest": _at_rest, "each spin in a frozen field": _frozen_field},
+        predictions={"spins at rest": at_rest, "each spin in a frozen field": frozen_field},
         reverse=lambda array: -array,
         long_time=1000.0 if full else 200.0,
         explosion=0.01,
