@@ -210,18 +210,43 @@ def _temperatures(temperature, n_samples):
 
 
 def _wrap(system, chain, array, temperatures):
-    from .. import __version__
-
     parameters = chain.parameters
     parameters["system"] = {"class": type(system).__name__, **system.get_params()}
-    attrs = {"units": "1", "long_name": "temperature, k_B = 1"}
+    scale = {"units": "1", "long_name": "temperature, k_B = 1"}
+    coords = chain.coords(len(array))
+    return wrap_thermal(system, array, temperatures, scale, coords, parameters, units="1")
+
+
+def wrap_thermal(system, array, temperatures, scale, coords, parameters, **attrs):
+    """Thermal states as users get them: with temperatures, and how they were drawn.
+
+    Parameters
+    ----------
+    system : System
+    array : ndarray, shape (n_samples, ...)
+    temperatures : ndarray, shape (n_samples,)
+    scale : dict
+        Attributes of the coordinate ``temperature``.
+    coords : dict
+        All other coordinates.
+    parameters : dict
+        Kept as JSON.
+    **attrs
+        Further attributes.
+
+    Returns
+    -------
+    xarray.DataArray
+    """
+    from .. import __version__
+
     return xr.DataArray(
         array,
         dims=("sample", *system.state_dims),
-        coords={"temperature": ("sample", temperatures, attrs), **chain.coords(len(array))},
+        coords={"temperature": ("sample", temperatures, scale), **coords},
         name=system.state_name,
         attrs={
-            "units": "1",
+            **attrs,
             "long_name": f"{system.state_name} in thermal equilibrium",
             "dlintegrate_version": __version__,
             "parameters": json.dumps(parameters, default=_plain),

@@ -1,16 +1,14 @@
 """Thermal states of crystals by the Langevin dynamics of atoms and moments."""
 
-import json
 import numbers
 
 import joblib
 import numpy as np
-import xarray as xr
 from tqdm.auto import tqdm
 
 from .._parallel import in_order
 from ..systems.atoms import MOMENTUM, AtomicSystem
-from .canonical import _plain, _temperatures, child, seed_sequence
+from .canonical import _temperatures, child, seed_sequence, wrap_thermal
 
 #: States are advanced together up to this number of atoms: a task takes seconds.
 _TASK_ATOMS = 1024
@@ -104,9 +102,10 @@ def sample_langevin(
         raise ValueError(f"dt={dt}: atoms met or spins were lost on the way; use a smaller dt")
     parameters = {
         "method": "langevin", "duration": duration, "dt": dt, "friction": friction,
-        "damping": damping, "spin_step": spin_step,
+        "damping": damping, "spin_step": spin_step, "system": {"class": type(system).__name__},
     }  # fmt: skip
-    return _wrap(system, states, temperatures, parameters)
+    scale = {"units": "K", "long_name": "temperature"}
+    return wrap_thermal(system, states, temperatures, scale, system.state_coords, parameters)
 
 
 def _thermostat(system, dt, friction, damping, spin_step, root):
@@ -145,24 +144,3 @@ def _run(step, temperature, states, n_steps):
     momenta, masses = states[:, MOMENTUM], step.system.masses
     momenta -= (masses / masses.sum())[:, None] * momenta.sum(axis=1, keepdims=True)
     return states
-
-
-def _wrap(system, array, temperatures, parameters):
-    from .. import __version__
-
-    return xr.DataArray(
-        array,
-        dims=("sample", *system.state_dims),
-        coords={
-            "temperature": ("sample", temperatures, {"units": "K", "long_name": "temperature"}),
-            **system.state_coords,
-        },
-        name=system.state_name,
-        attrs={
-            "long_name": f"{system.state_name} in thermal equilibrium",
-            "dlintegrate_version": __version__,
-            "parameters": json.dumps(
-                {**parameters, "system": {"class": type(system).__name__}}, default=_plain
-            ),
-        },
-    )
