@@ -30,6 +30,7 @@ from pathlib import Path
 
 import common
 import numpy as np
+import torch
 import torque_data
 
 from dlintegrate import (
@@ -56,6 +57,11 @@ DIRECTIONAL = {
     "reach": 2,
     "first_reach": 6,
 }
+#: Stages of states that a learned field makes: seed, random starts, skyrmion lattices, times.
+POLICIES = {
+    "policy": (2, 16, 16, [40, 80, 160, 240, 320, 480, 640]),
+    "more": (4, 64, 0, [0, 6, 14, 26, 44, 80, 150, 300]),
+}
 
 
 def arguments():
@@ -74,12 +80,16 @@ def arguments():
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--learning-rate", type=float, default=3e-3)
     parser.add_argument("--loss", default="squares", choices=["squares", "relative"])
+    parser.add_argument("--balance", type=float, default=0.5)
+    parser.add_argument("--optimizer", default="soap", choices=["adam", "soap"])
     parser.add_argument("--scheduler", default="cosine", choices=["cosine", "plateau"])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=1, help="samples of a batch at a time")
     parser.add_argument("--no-compile", action="store_true")
     parser.add_argument("--sample-paper", type=int, metavar="SIDE", help="make paper.nc and stop")
-    parser.add_argument("--relax", metavar="WEIGHTS", help="make the stage 'policy' and stop")
+    parser.add_argument("--relax", metavar="WEIGHTS", help="make a stage of POLICIES and stop")
+    parser.add_argument("--stage", default="policy", choices=list(POLICIES), help="of --relax")
     parser.add_argument("--quick", action="store_true", help="a minute's work")
     parser.add_argument("--output", help="weights; provenance goes to .json beside")
     return parser.parse_args()
@@ -101,13 +111,13 @@ def read(folder, stages):
     return torque_data.unit(np.concatenate(spins)), np.concatenate(fields)
 
 
-def relax(folder, weights):
-    """New starts relaxed in a learned field, and their labels: the stage ``policy``."""
+def relax(folder, weights, stage):
+    """New starts relaxed in a learned field, and their labels: one of ``POLICIES``."""
     learned = load(weights)
-    rng = np.random.default_rng(2)
-    begin = torque_data.starts(rng, 16, 16)
+    seed, n_random, n_skyrmions, times = POLICIES[stage]
+    rng = np.random.default_rng(seed)
+    begin = torque_data.starts(rng, n_random, n_skyrmions)
     damping = rng.choice([0.05, 0.1, 0.3], size=len(begin))
-    times = [40, 80, 160, 240, 320, 480, 640]
     system = learned.step_.system.resized(begin.shape[1:])
     frames = torque_data.relax(system, begin, damping, times)
     labels = torque_data.label(
@@ -118,7 +128,7 @@ def relax(folder, weights):
             system.field_of(frames[:, k]) - system.bias, labels[:, k], frames[:, k]
         )
         print(f"t = {time_}: torque error {error:.3f}", flush=True)
-    torque_data.store(os.path.join(folder, "policy.npz"), spins=frames, fields=labels)
+    torque_data.store(os.path.join(folder, f"{stage}.npz"), spins=frames, fields=labels)
 
 
 def sample_paper(folder, side):
@@ -149,12 +159,13 @@ def main():
         sample_paper(options.folder, options.sample_paper)
         return
     if options.relax:
-        relax(options.folder, options.relax)
+        relax(options.folder, options.relax, options.stage)
         return
     if options.output is None:
         raise SystemExit("--output is missing: where do the weights go?")
     if options.quick:
         options.minutes, options.no_compile = 0.3, True
+    torch.set_num_threads(options.threads)
     started = time.time()
     spins, fields = read(options.folder, options.data)
     output = Path(options.output)
@@ -162,6 +173,7 @@ def main():
     training = FieldTraining(
         epochs=options.epochs, batch_size=options.batch_size, max_seconds=60 * options.minutes,
         learning_rate=options.learning_rate, loss=options.loss, scheduler=options.scheduler,
+        balance=options.balance, optimizer=options.optimizer,
         checkpoint=str(output.with_suffix(".checkpoint")),
         compile=not (options.no_compile or options.network in ("energy", "directional")),
     )  # fmt: skip

@@ -138,6 +138,7 @@ class TestEquivariantTorque:
             ({"energy": 1}, "energy=1: expected True or False"),
             ({"training": FieldTraining(loss="mean")}, "loss='mean'"),
             ({"training": FieldTraining(floor=0.0)}, "floor=0.0: expected a positive"),
+            ({"training": FieldTraining(balance=2)}, "balance=2: expected a number from 0 to 1"),
         ],
     )
     def test_refuses_parameters_that_make_no_sense(self, parameters, message):
@@ -197,6 +198,17 @@ class TestLearning:
         loss = FieldTraining(floor=0.3)._relative(lambda x: 0.0 * x, batch)
         length = np.maximum(np.linalg.norm(torque, axis=1), 0.3)
         assert float(loss) == pytest.approx((np.abs(torque).sum(axis=1) / length).mean())
+
+    @pytest.mark.parametrize("balance", [0.0, 0.5, 1.0])
+    def test_balance_lets_large_torques_decide_or_every_state_alike(self, balance, rng):
+        spins = rng.normal(size=(2, 3, 4, 4))
+        spins /= np.linalg.norm(spins, axis=1, keepdims=True)
+        torque = np.cross(spins, rng.normal(size=spins.shape), axis=1)
+        torque *= np.array([0.5, 3.0])[:, None, None, None]
+        batch = {"spins": torch.as_tensor(spins), "torques": torch.as_tensor(torque)}
+        loss = FieldTraining(balance=balance)._squares(lambda x: 0.0 * x, batch)
+        square = (torque**2).sum(1).mean((1, 2))
+        assert float(loss) == pytest.approx((square ** (1 - balance)).mean())
 
     def test_fields_along_the_spins_teach_nothing(self):
         model = TriangularSDModel((6, 6), field=(0, 0, 0))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from dlintegrate.correctors._soap import Soap
 from dlintegrate.correctors.training import train
 
 
@@ -76,9 +77,11 @@ def test_global_random_state_is_left_alone():
     assert torch.equal(torch.rand(3), expected)
 
 
-@pytest.mark.parametrize("scheduler", ["plateau", None])
-def test_two_epochs_and_two_more_are_four(tmp_path, scheduler):
-    options = {"scheduler": scheduler, "augment": jitter}
+@pytest.mark.parametrize(
+    "special", [{"scheduler": "plateau"}, {"scheduler": None}, {"scheduler": None, "optimizer": "soap"}]
+)
+def test_two_epochs_and_two_more_are_four(tmp_path, special):
+    options = {"augment": jitter, **special}
     straight = fit(**options)
     fit(epochs=2, checkpoint=tmp_path / "c.pt", **options)
     resumed = fit(torch.nn.Sequential(*make_module()), checkpoint=tmp_path / "c.pt", **options)
@@ -104,6 +107,48 @@ def test_plateau_halves_the_rate_also_across_a_restart(tmp_path):
     assert min(straight[1]["learning_rate"]) < 0.5
     fit(**options | {"epochs": 17}, checkpoint=tmp_path / "c.pt")
     assert_same(straight, fit(**options, checkpoint=tmp_path / "c.pt"))
+
+
+def descend(optimizer, weight, loss, n_steps):
+    """Losses of a descent."""
+    losses = []
+    for _ in range(n_steps):
+        optimizer.zero_grad()
+        value = loss(weight)
+        value.backward()
+        optimizer.step()
+        losses.append(float(value.detach()))
+    return losses
+
+
+def test_soap_is_adam_for_a_matrix_whose_gradients_are_uncorrelated():
+    """With one row and one column the basis is trivial; the first step only measures."""
+    a, b = (torch.nn.Parameter(torch.ones(1, 1)) for _ in range(2))
+    bowl = lambda w: (w**4).sum()  # noqa: E731
+    after_soap = descend(Soap([a], lr=0.01), a, bowl, 31)
+    after_adam = descend(torch.optim.Adam([b], lr=0.01, betas=(0.95, 0.95)), b, bowl, 30)
+    np.testing.assert_allclose(after_soap[1:], after_adam, rtol=1e-5)
+
+
+def test_soap_does_not_mind_in_which_basis_a_problem_is_posed():
+    """Rotating rows and columns of the weights rotates its steps; Adam's are others."""
+    torch.manual_seed(0)
+    real = {"dtype": torch.float64}
+    left, right = (torch.linalg.qr(torch.randn(n, n, **real))[0] for n in (6, 5))
+    stiffness, start = torch.logspace(0, 4, 30, **real).reshape(6, 5), torch.randn(6, 5, **real)
+    losses = {}
+    for name, make in (("soap", lambda w: Soap([w], lr=0.03, every=2)),
+                       ("adam", lambda w: torch.optim.Adam([w], lr=0.03))):  # fmt: skip
+        for turned in (False, True):
+            weight = torch.nn.Parameter(left @ start @ right.T if turned else start.clone())
+
+            def loss(w, turned=turned):
+                own = left.T @ w @ right if turned else w
+                return (stiffness * own.square()).sum()
+
+            losses[name, turned] = descend(make(weight), weight, loss, 9)
+    np.testing.assert_allclose(losses["soap", True], losses["soap", False], rtol=1e-6)
+    assert abs(losses["adam", True][-1] / losses["adam", False][-1] - 1) > 0.01
 
 
 def test_finished_run_resumes_to_itself(tmp_path):
@@ -227,7 +272,7 @@ def test_divergence_is_named():
     [
         {"learning_rate": 0.0}, {"learning_rate": float("nan")}, {"batch_size": 0},
         {"epochs": 1.5}, {"patience": 0}, {"validation_fraction": 1.0},
-        {"scheduler": "step"}, {"max_gradient_norm": -1.0}, {"max_seconds": 0},
+        {"scheduler": "step"}, {"optimizer": "sgd"}, {"max_gradient_norm": -1.0}, {"max_seconds": 0},
     ],
 )  # fmt: skip
 def test_bad_options_are_named(options):

@@ -22,6 +22,9 @@ class FieldTraining(Estimator):
         Torques below this count as this, in units of the mean torque (or of the residue that
         is learned). Eq. 11 has none and
         diverges where a torque vanishes.
+    balance : float, default 1.0
+        Between 0, where "squares" is a plain mean square error and states with large torques
+        decide, and 1, where the relative error of each state counts.
     augmentation : bool, default True
         Transform each training sample at random by the symmetries of the s-d model that
         the network does not have: O(3) of the spins, D6 of the lattice.
@@ -30,6 +33,9 @@ max_gradient_norm, checkpoint, resume, max_seconds
         See :func:`dlintegrate.correctors.training.train`. The validation set is drawn from
         the samples at random; where these are frames of trajectories it is no test,
         so the default keeps none aside.
+    optimizer : {"adam", "soap"}, default "adam"
+        See :func:`dlintegrate.correctors.training.train`. In equal time, "soap" learns more with
+        directional networks ({doc}`learned_torques` has figures).
     compile : bool, default False
         Compile the network first (``torch.compile``, which needs a C++ compiler): minutes
         at the start, then several times faster on a CPU. Not with a learned energy.
@@ -44,6 +50,7 @@ max_gradient_norm, checkpoint, resume, max_seconds
         self, loss="squares", floor=0.2, augmentation=True, learning_rate=3e-3, batch_size=8,
         epochs=100, validation_fraction=0.0, patience=None, scheduler="cosine",
         max_gradient_norm=1.0, checkpoint=None, resume=True, max_seconds=None, compile=False,
+        optimizer="adam", balance=1.0,
     ):  # fmt: skip
         self.loss = loss
         self.floor = floor
@@ -59,6 +66,8 @@ max_gradient_norm, checkpoint, resume, max_seconds
         self.resume = resume
         self.max_seconds = max_seconds
         self.compile = compile
+        self.optimizer = optimizer
+        self.balance = balance
 
     def run(self, module, tensors, missing, *, device, random_state, progress):
         """Train ``module`` in place.
@@ -100,9 +109,14 @@ max_gradient_norm, checkpoint, resume, max_seconds
             augment=_augmentation(missing) if self.augmentation and missing else None,
             checkpoint=self.checkpoint, resume=self.resume, max_seconds=self.max_seconds,
             random_state=random_state, device=device, progress=progress,
-            identity={n: getattr(self, n) for n in ("loss", "floor", "augmentation")},
-            samples_per_pass=at_once,
+            identity=self._identity(),
+            samples_per_pass=at_once, optimizer=self.optimizer,
         )  # fmt: skip
+
+    def _identity(self):
+        """What makes a run another one; checkpoints of earlier versions know no balance."""
+        names = ["loss", "floor", "augmentation"] + ["balance"] * (self.balance != 1)
+        return {name: getattr(self, name) for name in names}
 
     def check(self):
         """Raise ValueError for parameters that are out of range."""
@@ -110,6 +124,8 @@ max_gradient_norm, checkpoint, resume, max_seconds
             raise ValueError(f"loss={self.loss!r}: expected 'squares' or 'relative'")
         if not isinstance(self.floor, numbers.Real) or not 0 < self.floor < np.inf:
             raise ValueError(f"floor={self.floor!r}: expected a positive number")
+        if not isinstance(self.balance, numbers.Real) or not 0 <= self.balance <= 1:
+            raise ValueError(f"balance={self.balance!r}: expected a number from 0 to 1")
         for name in ("augmentation", "compile"):
             if not isinstance(getattr(self, name), bool | np.bool_):
                 raise ValueError(f"{name}={getattr(self, name)!r}: expected True or False")
@@ -123,7 +139,7 @@ max_gradient_norm, checkpoint, resume, max_seconds
     def _squares(self, module, batch):
         error, torque = _torque_error(module, batch)
         square = torque.square().sum(1).mean((1, 2)).clamp(min=self.floor**2)
-        return (error.square().sum(1).mean((1, 2)) / square).mean()
+        return (error.square().sum(1).mean((1, 2)) / square**self.balance).mean()
 
 
 def _torque_error(module, batch):
