@@ -78,7 +78,8 @@ def test_global_random_state_is_left_alone():
 
 
 @pytest.mark.parametrize(
-    "special", [{"scheduler": "plateau"}, {"scheduler": None}, {"scheduler": None, "optimizer": "soap"}]
+    "special",
+    [{"scheduler": "plateau"}, {"scheduler": None}, {"scheduler": None, "optimizer": "soap"}],
 )
 def test_two_epochs_and_two_more_are_four(tmp_path, special):
     options = {"augment": jitter, **special}
@@ -272,7 +273,8 @@ def test_divergence_is_named():
     [
         {"learning_rate": 0.0}, {"learning_rate": float("nan")}, {"batch_size": 0},
         {"epochs": 1.5}, {"patience": 0}, {"validation_fraction": 1.0},
-        {"scheduler": "step"}, {"optimizer": "sgd"}, {"max_gradient_norm": -1.0}, {"max_seconds": 0},
+        {"scheduler": "step"}, {"optimizer": "sgd"}, {"max_gradient_norm": -1.0},
+        {"max_seconds": 0},
     ],
 )  # fmt: skip
 def test_bad_options_are_named(options):

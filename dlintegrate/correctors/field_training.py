@@ -34,8 +34,8 @@ max_gradient_norm, checkpoint, resume, max_seconds
         the samples at random; where these are frames of trajectories it is no test,
         so the default keeps none aside.
     optimizer : {"adam", "soap"}, default "adam"
-        See :func:`dlintegrate.correctors.training.train`. In equal time, "soap" learns more with
-        directional networks ({doc}`learned_torques` has figures).
+        See :func:`dlintegrate.correctors.training.train`. Directional networks learn several
+        times faster with "soap".
     compile : bool, default False
         Compile the network first (``torch.compile``, which needs a C++ compiler): minutes
         at the start, then several times faster on a CPU. Not with a learned energy.
