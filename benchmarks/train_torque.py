@@ -2,11 +2,14 @@
 
 Training states come from ``torque_data.py``; then, from first to last::
 
-    python benchmarks/torque_data.py FOLDER test seed linear
-    python benchmarks/train_torque.py FOLDER --data seed linear --minutes 10 --output first.safetensors
-    python benchmarks/train_torque.py FOLDER --relax first.safetensors
-    python benchmarks/train_torque.py FOLDER --data seed linear policy --minutes 60 \
-        --output dlintegrate/datasets/weights/sd-torque.safetensors
+    python benchmarks/torque_data.py FOLDER test seed linear early
+    python benchmarks/train_torque.py FOLDER --data seed linear early --batch-size 2 --minutes 10 \
+        --output first.safetensors
+    python benchmarks/train_torque.py FOLDER --relax first.safetensors --stage more
+    python benchmarks/train_torque.py FOLDER --relax first.safetensors --stage policy
+    python benchmarks/train_torque.py FOLDER --data seed linear early more policy --batch-size 2 \
+        --threads 2 --learning-rate 8e-3 --minutes 60 --n-vectors 16 --n-scalars 12 \
+        --n-hidden 40 --depth 6 --output dlintegrate/datasets/weights/sd-torque.safetensors
 
 ``--relax`` lets new starts relax in the learned field and labels what they become, so that the
 next fit knows the states that its predecessor goes to; near-relaxed ones are the majority.
@@ -15,12 +18,12 @@ labels in FOLDER/paper.nc (days on a processor), and 72 hours of training::
 
     python benchmarks/train_torque.py FOLDER --sample-paper 48
     python benchmarks/train_torque.py FOLDER --data paper --network cnn --widths 64 128 256 512 \
-        --loss relative --scheduler plateau --learning-rate 1e-3 --minutes 4320 \
+        --loss relative --scheduler plateau --optimizer adam --learning-rate 1e-3 --minutes 4320 \
         --batch-size 64 --device cuda --output torque-cnn.safetensors
 
 Killed at any moment, the same command goes on from its last epoch. ``--quick`` shows that it
 works.
-"""  # noqa: E501
+"""
 
 import argparse
 import json
@@ -48,7 +51,7 @@ from dlintegrate import (
 )
 from dlintegrate.metrics import torque_angle, torque_error
 
-#: What is shipped.
+#: Sizes of a directional network, unless options say otherwise.
 DIRECTIONAL = {
     "n_vectors": 8,
     "n_scalars": 8,
