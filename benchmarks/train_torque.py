@@ -87,6 +87,7 @@ def arguments():
     parser.add_argument("--optimizer", default="soap", choices=["adam", "soap"])
     parser.add_argument("--scheduler", default="cosine", choices=["cosine", "plateau"])
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--start", metavar="WEIGHTS", help="go on from these")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1, help="samples of a batch at a time")
     parser.add_argument("--no-compile", action="store_true")
@@ -178,6 +179,7 @@ def main():
         learning_rate=options.learning_rate, loss=options.loss, scheduler=options.scheduler,
         balance=options.balance, optimizer=options.optimizer,
         checkpoint=str(output.with_suffix(".checkpoint")),
+        initial_weights=load(options.start).corrector_.weights_ if options.start else None,
         compile=not (options.no_compile or options.network in ("energy", "directional")),
     )  # fmt: skip
     model = TriangularSDModel(spins.shape[1:3])
@@ -186,7 +188,9 @@ def main():
         base, network(options, training), device=options.device, random_state=options.seed
     ).fit(spins, fields + model.bias, progress=True)
     for corrector in (learned.corrector, learned.corrector_):
-        corrector.training.set_params(checkpoint=None, max_seconds=None, compile=False)
+        corrector.training.set_params(
+            checkpoint=None, max_seconds=None, compile=False, initial_weights=None
+        )
     learned.set_params(device="auto")
     learned.corrector_.device_ = "cpu"
     learned.corrector_.history_ = learned.history_ = {}

@@ -210,6 +210,21 @@ class TestLearning:
         square = (torque**2).sum(1).mean((1, 2))
         assert float(loss) == pytest.approx((square ** (1 - balance)).mean())
 
+    def test_training_goes_on_from_given_weights(self):
+        first = fitted(EquivariantTorque(**SMALL, training=FieldTraining(epochs=20, batch_size=1)))
+        losses = {}
+        for name, start in (("anew", None), ("on", first.corrector_.weights_)):
+            training = FieldTraining(epochs=1, batch_size=1, initial_weights=start)
+            losses[name] = fitted(EquivariantTorque(**SMALL, training=training)).history_["loss"][0]
+        assert losses["on"] < 0.5 * losses["anew"]
+        assert losses["on"] < 1.5 * first.history_["loss"][-1]
+
+    @pytest.mark.parametrize("start", [{"first": np.zeros(3)}, {}, "sd-torque"])
+    def test_weights_of_another_network_are_refused(self, start):
+        training = FieldTraining(epochs=1, initial_weights=start)
+        with pytest.raises(ValueError, match="initial_weights: expected the weights_"):
+            fitted(EquivariantTorque(**SMALL, training=training))
+
     def test_fields_along_the_spins_teach_nothing(self):
         model = TriangularSDModel((6, 6), field=(0, 0, 0))
         spins = model.random_states(2, 0)

@@ -36,6 +36,9 @@ max_gradient_norm, checkpoint, resume, max_seconds
     optimizer : {"adam", "soap"}, default "adam"
         See :func:`dlintegrate.correctors.training.train`. Directional networks learn several
         times faster with "soap".
+    initial_weights : dict of str to ndarray, optional
+        ``weights_`` of a corrector of the same shape: training goes on from there, with more
+        states for instance. By default the first weights are random.
     compile : bool, default False
         Compile the network first (``torch.compile``, which needs a C++ compiler): minutes
         at the start, then several times faster on a CPU. Not with a learned energy.
@@ -50,7 +53,7 @@ max_gradient_norm, checkpoint, resume, max_seconds
         self, loss="squares", floor=0.2, augmentation=True, learning_rate=3e-3, batch_size=8,
         epochs=100, validation_fraction=0.0, patience=None, scheduler="cosine",
         max_gradient_norm=1.0, checkpoint=None, resume=True, max_seconds=None, compile=False,
-        optimizer="adam", balance=1.0,
+        optimizer="adam", balance=1.0, initial_weights=None,
     ):  # fmt: skip
         self.loss = loss
         self.floor = floor
@@ -68,6 +71,7 @@ max_gradient_norm, checkpoint, resume, max_seconds
         self.compile = compile
         self.optimizer = optimizer
         self.balance = balance
+        self.initial_weights = initial_weights
 
     def run(self, module, tensors, missing, *, device, random_state, progress):
         """Train ``module`` in place.
@@ -97,6 +101,8 @@ max_gradient_norm, checkpoint, resume, max_seconds
         from .training import train
 
         self.check()
+        if self.initial_weights is not None:
+            self._begin_with(module)
         forward = torch.compile(module) if self.compile else module
         by_kernels = torch.device(device).type == "cpu" and not self.compile
         at_once = getattr(module, "samples_per_pass", None) if by_kernels else None
@@ -112,6 +118,18 @@ max_gradient_norm, checkpoint, resume, max_seconds
             identity=self._identity(),
             samples_per_pass=at_once, optimizer=self.optimizer,
         )  # fmt: skip
+
+    def _begin_with(self, module):
+        """Give the module the initial weights."""
+        import torch
+
+        try:
+            module.load_state_dict({k: torch.as_tensor(v) for k, v in self.initial_weights.items()})
+        except (AttributeError, RuntimeError, TypeError) as error:
+            raise ValueError(
+                "initial_weights: expected the weights_ of a corrector with the same parameters "
+                f"({str(error).splitlines()[-1].strip()})"
+            ) from None
 
     def _identity(self):
         """What makes a run another one; checkpoints of earlier versions know no balance."""
