@@ -42,6 +42,7 @@ from dlintegrate import (
     FieldTraining,
     KernelPolynomial,
     SemiImplicitB,
+    SeriesTorque,
     TorqueCNN,
     TriangularSDModel,
     load,
@@ -77,6 +78,8 @@ def arguments():
     for name, value in DIRECTIONAL.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=value,
                             help="of a directional network")  # fmt: skip
+    parser.add_argument("--series", type=int, nargs=2, metavar=("MOMENTS", "REACH"),
+                        help="fitted first; the network learns what it misses")  # fmt: skip
     parser.add_argument("--widths", type=int, nargs="+", default=[16, 32, 32, 64])
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--epochs", type=int, default=100_000)
@@ -143,8 +146,19 @@ def sample_paper(folder, side):
     sample_relaxation(model, path, 60, label_solver=labels, n_jobs=-1, progress=True)
 
 
+def corrector(options, training):
+    """What learns."""
+    learner = network(options, training)
+    return SeriesTorque(*options.series, network=learner) if options.series else learner
+
+
+def network_of(fitted):
+    """The network itself, with or without a series around it."""
+    return fitted.network_ if isinstance(fitted, SeriesTorque) else fitted
+
+
 def network(options, training):
-    """The corrector of a name."""
+    """The network of a name."""
     if options.network == "cnn":
         return TorqueCNN(tuple(options.widths), training=training)
     if options.network == "directional":
@@ -185,15 +199,19 @@ def main():
     model = TriangularSDModel(spins.shape[1:3])
     base = SemiImplicitB(model, dt=1.0, damping=0.05, drop_longitudinal=True)
     learned = CorrectedIntegrator(
-        base, network(options, training), device=options.device, random_state=options.seed
+        base, corrector(options, training), device=options.device, random_state=options.seed
     ).fit(spins, fields + model.bias, progress=True)
-    for corrector in (learned.corrector, learned.corrector_):
-        corrector.training.set_params(
-            checkpoint=None, max_seconds=None, compile=False, initial_weights=None
-        )
     learned.set_params(device="auto")
-    learned.corrector_.device_ = "cpu"
-    learned.corrector_.history_ = learned.history_ = {}
+    learned.history_ = {}
+    for one in (learned.corrector, learned.corrector_):
+        for part in (one, getattr(one, "network", None), getattr(one, "network_", None)):
+            if part is None:
+                continue
+            part.device_, part.history_ = "cpu", {}
+            if part.training is not None:
+                part.training.set_params(
+                    checkpoint=None, max_seconds=None, compile=False, initial_weights=None
+                )
     save(learned, output)
     write_card(output, options, learned, spins, fields, started)
 
@@ -206,12 +224,15 @@ def write_card(output, options, learned, spins, fields, started):
         "system": f"TriangularSDModel at its default parameters, SemiImplicitB at dt={learned.dt}",
         "training_set": f"{len(spins)} states of {spins.shape[1]}² spins from the stages "
         + ", ".join(options.data) + "; fields averaged over periodic and antiperiodic boundaries",
-        "network": options.network,
+        "network": options.network + (
+            " on a series of {} moments, reach {}".format(*options.series) if options.series else ""
+        ),
         "epochs": len(history["loss"]),
         "training_seconds": round(history["seconds"][-1]),
         "processor_seconds": round(time.process_time()),
         "final_loss": history["loss"][-1],
-        "n_parameters": sum(w.size for w in learned.corrector_.weights_.values()),
+        "n_parameters": sum(w.size for w in network_of(learned.corrector_).weights_.values())
+        + (len(learned.corrector_.coefficients_) if options.series else 0),
         "lattice": "triangular, any size; multiples of 12",
         "temperatures": "electrons at 0.05, spins without noise",
         "guarantees": sorted(learned.guarantees),

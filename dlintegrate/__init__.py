@@ -55,6 +55,7 @@ _PUBLIC = {
     "RollOut": "correctors",
     "RungeKutta4": "integrators",
     "SemiImplicitB": "integrators",
+    "SeriesTorque": "correctors",
     "SpinLatticeCrystal": "systems",
     "SpinLatticeSplitting": "integrators",
     "SublatticeComposition": "integrators",

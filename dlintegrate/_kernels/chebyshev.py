@@ -45,7 +45,7 @@ def _apply(x, old, new, onsite, neighbours, hopping, factor):
 
 
 @kernel
-def _overlap_row(a, b, out):
+def overlap_row(a, b, out):
     """Add the products at one site: each lane with itself, and ↑ lanes with ↓ lanes."""
     for spin in range(2):
         x, y = a[spin * DOWN : spin * DOWN + DOWN], b[spin * DOWN : spin * DOWN + DOWN]
@@ -93,7 +93,7 @@ def onsite_blocks(onsite, neighbours, hopping, sites, coefficients, out):
                 other = following if odd == 1 else now
                 overlap[:] = np.float32(0.0)
                 for i in range(len(onsite)):
-                    _overlap_row(x[other, i], x[now, i], overlap)
+                    overlap_row(x[other, i], x[now, i], overlap)
                 for s in range(count):
                     for q in range(4):
                         value = np.float64(overlap[q * SITES + s])

@@ -14,6 +14,7 @@ from .learned_potential import LearnedPotential
 from .many_body import ManyBodyForce
 from .pairwise import PairwiseForce
 from .roll_out import RollOut
+from .series_torque import SeriesTorque
 from .torque_cnn import TorqueCNN
 from .unet import UNetResidue
 
@@ -33,6 +34,7 @@ __all__ = [
     "PairwiseForce",
     "ResidueCorrector",
     "RollOut",
+    "SeriesTorque",
     "TorqueCNN",
     "UNetResidue",
 ]
