@@ -207,7 +207,8 @@ def main():
         for part in (one, getattr(one, "network", None), getattr(one, "network_", None)):
             if part is None:
                 continue
-            part.device_, part.history_ = "cpu", {}
+            if hasattr(part, "history_"):
+                part.device_, part.history_ = "cpu", {}
             if part.training is not None:
                 part.training.set_params(
                     checkpoint=None, max_seconds=None, compile=False, initial_weights=None
