@@ -169,10 +169,12 @@ def lattice_moments(spins, scales, n_moments, reach):
     """
     places, *geometry = cluster(reach, n_moments // 2)
     n_x, n_y, _ = spins.shape
-    rows = np.arange(-reach, n_x + reach) % n_x
-    columns = np.arange(-reach, n_y + reach + SITES) % n_y
-    padded = np.moveaxis(spins[rows][:, columns], -1, 0).reshape(3, -1).astype(np.float32)
-    flat = (places + reach) @ (len(columns), 1)
+    margin = np.abs(places).max()  # more than the reach: axes are not orthogonal
+    rows = np.arange(-margin, n_x + margin) % n_x
+    columns = np.arange(-margin, n_y + margin + SITES) % n_y
+    planes = np.moveaxis(spins[rows][:, columns], -1, 0)
+    padded = np.ascontiguousarray(planes, np.float32).reshape(3, -1)
+    flat = (places + margin) @ (len(columns), 1)
     out = np.empty((n_x, n_moments, 4, n_y), np.float32)
     for row in range(n_x):
         cluster_moments(
