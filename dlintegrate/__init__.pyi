@@ -34,6 +34,7 @@ from .correctors import ManyBodyForce as ManyBodyForce
 from .correctors import PairwiseForce as PairwiseForce
 from .correctors import ResidueCorrector as ResidueCorrector
 from .correctors import RollOut as RollOut
+from .correctors import SeriesTorque as SeriesTorque
 from .correctors import TorqueCNN as TorqueCNN
 from .correctors import UNetResidue as UNetResidue
 from .datasets import describe_pretrained as describe_pretrained

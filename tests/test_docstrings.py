@@ -155,7 +155,7 @@ def test_errors_are_told():
 #: Of this library, or older than publications that one could name.
 WITHOUT_SOURCE = {
     "CorrectedIntegrator", "EquivariantResidue", "EquivariantTorque", "LearnedPotential",
-    "SublatticeComposition",
+    "SeriesTorque", "SublatticeComposition",
 }  # fmt: skip
 
 

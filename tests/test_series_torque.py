@@ -84,7 +84,7 @@ def test_kernel_and_torch_agree_also_where_clusters_are_cut(reach):
     spins = spins_of(model, 1)
     kernel = np.moveaxis(lattice_moments(spins[0], _scales(model), 12, reach), (1, 2), (3, 2))
     twin = by_torch(torch.as_tensor(spins), _scales(model), 12, reach)[0].numpy()
-    np.testing.assert_allclose(kernel[:, :, 1:], twin, atol=2e-6)
+    np.testing.assert_allclose(kernel[:, :, 1:], twin, atol=1e-5)  # single precision
 
 
 def test_clusters_are_hexagonal_and_sorted_by_hops():

@@ -129,6 +129,14 @@ class SeriesTorque(FieldCorrector):
     def stand_in(self, model):
         """The learned field as a system, in place of ``model``.
 
+        Parameters
+        ----------
+        model : TriangularSDModel
+
+        Returns
+        -------
+        SpinSystem
+
         Raises
         ------
         ValueError
