@@ -22,9 +22,6 @@ class FieldTraining(Estimator):
         Torques below this count as this, in units of the mean torque (or of the residue that
         is learned). Eq. 11 has none and
         diverges where a torque vanishes.
-    balance : float, default 1.0
-        Between 0, where "squares" is a plain mean square error and states with large torques
-        decide, and 1, where the relative error of each state counts.
     augmentation : bool, default True
         Transform each training sample at random by the symmetries of the s-d model that
         the network does not have: O(3) of the spins, D6 of the lattice.
@@ -33,15 +30,18 @@ max_gradient_norm, checkpoint, resume, max_seconds
         See :func:`dlintegrate.correctors.training.train`. The validation set is drawn from
         the samples at random; where these are frames of trajectories it is no test,
         so the default keeps none aside.
-    optimizer : {"adam", "soap"}, default "adam"
-        See :func:`dlintegrate.correctors.training.train`. Directional networks learn several
-        times faster with "soap".
-    initial_weights : dict of str to ndarray, optional
-        ``weights_`` of a corrector of the same shape: training goes on from there, with more
-        states for instance. By default the first weights are random.
     compile : bool, default False
         Compile the network first (``torch.compile``, which needs a C++ compiler): minutes
         at the start, then several times faster on a CPU. Not with a learned energy.
+    optimizer : {"adam", "soap"}, default "adam"
+        See :func:`dlintegrate.correctors.training.train`. Directional networks learn several
+        times faster with "soap".
+    balance : float, default 1.0
+        Between 0, where "squares" is a plain mean square error and states with large torques
+        decide, and 1, where the relative error of each state counts.
+    initial_weights : dict of str to ndarray, optional
+        ``weights_`` of a corrector of the same shape: training goes on from there, with more
+        states for instance. By default the first weights are random.
 
     Examples
     --------
