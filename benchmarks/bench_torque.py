@@ -40,6 +40,7 @@ from dlintegrate.metrics import (
 
 SEED = 20230914
 STEP = 2.0
+NAMES = ("sd-torque", "sd-torque-fast", "sd-torque-series")
 
 
 def compare(weights, folder):
@@ -278,18 +279,21 @@ def main():
     options = parser.parse_args()
     torch.set_num_threads(1)
     started = time.time()
-    shipped = {name: load_pretrained(name) for name in ("sd-torque", "sd-torque-fast")}
+    shipped = {name: load_pretrained(name) for name in NAMES}
     learned = shipped["sd-torque"]
+    networks = {name: shipped[name] for name in ("sd-torque", "sd-torque-fast")}
     assert isinstance(learned.base, SemiImplicitB)
     parts = {
         "shipped": lambda: test_errors(learned, options.folder),
         "shipped_fast": lambda: test_errors(shipped["sd-torque-fast"], options.folder),
+        "shipped_series": lambda: test_errors(shipped["sd-torque-series"], options.folder),
         "cost": lambda: cost(shipped),
         "locality": lambda: locality(learned, options.folder),
         "comparison": lambda: compare(options.weights, options.folder),
         "transfer": lambda: transfer(learned),
         "transfer_fast": lambda: transfer(shipped["sd-torque-fast"]),
-        "restoration": lambda: restoration(shipped, options.folder),
+        "transfer_series": lambda: transfer(shipped["sd-torque-series"]),
+        "restoration": lambda: restoration(networks, options.folder),
         "beside_exact": lambda: beside_exact(learned),
     }
     if options.only:

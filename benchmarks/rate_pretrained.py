@@ -182,7 +182,7 @@ def thresholds(name, integrator):
         found["fallback_bounds"]["min_distance"][1] = None
         return {**found, "measured": content["metadata"]["command"]}
     content = _results("torque")["results"]
-    part = "transfer_fast" if name == "sd-torque-fast" else "transfer"
+    part = name.replace("sd-torque", "transfer").replace("-", "_")
     return {
         "torque_error_at_48²": content[part]["all"],
         "measured": content["measured"][part]["command"],
