@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dlintegrate._kernels.heisenberg import cubic_sides
 from dlintegrate._kernels.sweeps import sweep_kernel
 from dlintegrate._kernels.sweeps_torch import advance_schedule
+from dlintegrate.integrators.composition import halvings_needed
 
 NO_ROWS = np.empty((0, 5))
 
@@ -21,7 +22,10 @@ def random_spins(sides, n=2, seed=0):
 def by_numba(spins, sublattices, coefficients, coupling, bias):
     state = spins.copy().reshape(len(spins), *cubic_sides(spins.shape[1:-1]), 3)
     rows = np.column_stack([sublattices, coefficients])
-    sweep_kernel(2, True)(state, NO_ROWS, rows, NO_ROWS, 1, coupling, np.array(bias))
+    max_field = 6 * abs(coupling) + np.linalg.norm(bias)  # of six neighbours
+    sweep_kernel(halvings_needed(max_field, rows), True)(
+        state, NO_ROWS, rows, NO_ROWS, 1, coupling, np.array(bias)
+    )
     return state.reshape(spins.shape)
 
 
@@ -42,6 +46,7 @@ def test_agrees_with_the_numba_kernel(sides, coupling, bias):
 
 
 @settings(deadline=None, max_examples=15)
+@example([-2.0, -1.0, 0.0, 2.0], 1)
 @given(st.lists(st.floats(-2.0, 2.0), min_size=4, max_size=4), st.integers(0, 1))
 def test_agrees_for_any_sweep(coefficients, sublattice):
     row = np.array([coefficients]) * [1.0, 0.01, 0.01, 0.1]
