@@ -152,6 +152,16 @@ def test_soap_does_not_mind_in_which_basis_a_problem_is_posed():
     assert abs(losses["adam", True][-1] / losses["adam", False][-1] - 1) > 0.01
 
 
+def test_soap_takes_its_second_moments_along_when_the_basis_turns():
+    """Axes that only change places must not change the steps."""
+    slope = torch.diag(torch.tensor([1.0, 2.0, 4.0]))
+    weights = [torch.nn.Parameter(torch.zeros(3, 3)) for _ in range(2)]
+    for weight, every in zip(weights, (1, 1000), strict=True):
+        descend(Soap([weight], lr=0.1, every=every), weight, lambda w: (slope * w).sum(), 6)
+    np.testing.assert_allclose(*(weight.detach() for weight in weights), atol=1e-6)
+    assert float(weights[0].detach().diagonal().max()) < -0.4
+
+
 def test_finished_run_resumes_to_itself(tmp_path):
     first = fit(checkpoint=tmp_path / "c.pt")
     assert_same(first, fit(checkpoint=tmp_path / "c.pt"))
