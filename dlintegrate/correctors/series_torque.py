@@ -116,9 +116,9 @@ class SeriesTorque(FieldCorrector):
             products += columns.T @ columns
             sides += torque[k].reshape(-1) @ columns
         self.coefficients_ = np.linalg.lstsq(products, sides, rcond=1e-12)[0]
-        left = torque - self._series(X)
-        self.history_ = {"loss": [float((left**2).sum()) / total]}
+        self.history_ = {"loss": [1.0 - float(sides @ self.coefficients_) / total]}
         if self.network is not None:
+            left = torque - self._series(X)
             self.network_ = clone(self.network).fit(
                 base, X, left + system.bias, device=device, random_state=random_state,
                 progress=progress,
