@@ -40,7 +40,7 @@ from dlintegrate.metrics import (
 
 SEED = 20230914
 STEP = 2.0
-NAMES = ("sd-torque", "sd-torque-fast", "sd-torque-series")
+NETWORKS = ("sd-torque", "sd-torque-fast")
 
 
 def compare(weights, folder):
@@ -279,9 +279,8 @@ def main():
     options = parser.parse_args()
     torch.set_num_threads(1)
     started = time.time()
-    shipped = {name: load_pretrained(name) for name in NAMES}
+    shipped = {name: load_pretrained(name) for name in (*NETWORKS, "sd-torque-series")}
     learned = shipped["sd-torque"]
-    networks = {name: shipped[name] for name in ("sd-torque", "sd-torque-fast")}
     assert isinstance(learned.base, SemiImplicitB)
     parts = {
         "shipped": lambda: test_errors(learned, options.folder),
@@ -293,7 +292,9 @@ def main():
         "transfer": lambda: transfer(learned),
         "transfer_fast": lambda: transfer(shipped["sd-torque-fast"]),
         "transfer_series": lambda: transfer(shipped["sd-torque-series"]),
-        "restoration": lambda: restoration(networks, options.folder),
+        "restoration": lambda: restoration(
+            {name: shipped[name] for name in NETWORKS}, options.folder
+        ),
         "beside_exact": lambda: beside_exact(learned),
     }
     if options.only:

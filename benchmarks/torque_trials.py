@@ -1,12 +1,10 @@
 """Short trainings that differ in one thing, for the notes on learned torques.
 
-    python benchmarks/torque_trials.py FOLDER             # all of TRIALS, 20 min of one core
+    python benchmarks/torque_trials.py FOLDER             # all of TRIALS, 9 min of one core
     python benchmarks/torque_trials.py FOLDER adam soap   # some
-    python benchmarks/torque_trials.py FOLDER --card sd-torque.json "12 vectors, 4 blocks"
 
 FOLDER holds the stages of ``torque_data.py``. Each trial is a run of ``train_torque.py`` of 15
-epochs with a batch of 2; its row in the result file replaces the former one. ``--card`` makes a
-row of a longer run, from the card beside its weights.
+epochs with a batch of 2; its row in the result file replaces the former one.
 """
 
 import argparse
@@ -21,13 +19,9 @@ from common import RESULTS, record
 #: What a row is called, and its options of train_torque.py.
 TRIALS = {
     "adam": "--optimizer adam --balance 1 --learning-rate 1e-2",
-    "adam, balance 0.5": "--optimizer adam --balance 0.5 --learning-rate 1e-2",
     "soap": "--balance 1 --learning-rate 1e-2",
-    "soap, half the rate": "--balance 1 --learning-rate 5e-3",
     "soap, balance 0.5": "--learning-rate 1e-2",
-    "soap, balance 0": "--balance 0 --learning-rate 1e-2",
     "soap, balance 0.5, 6 blocks": "--learning-rate 1e-2 --depth 6",
-    "soap, balance 0.5, 12 vectors": "--learning-rate 1e-2 --n-vectors 12 --n-hidden 32",
 }
 COMMON = "--data seed linear early --batch-size 2 --epochs 15 --minutes 60"
 
@@ -61,16 +55,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder")
     parser.add_argument("trials", nargs="*", metavar="TRIAL", help=f"of {list(TRIALS)}")
-    parser.add_argument("--card", nargs=2, metavar=("CARD", "NAME"))
     options = parser.parse_args()
     unknown = set(options.trials) - set(TRIALS)
     if unknown:
         parser.error(f"no trials {sorted(unknown)}; there are {list(TRIALS)}")
-    started, new = time.time(), []
-    if options.card:
-        new.append(row_of(options.card[1], options.card[0]))
-    else:
-        new += [run(name, options.folder) for name in options.trials or TRIALS]
+    started = time.time()
+    new = [run(name, options.folder) for name in options.trials or TRIALS]
     file = RESULTS / "torque_trials.json"
     old = json.loads(file.read_text())["results"]["rows"] if file.exists() else []
     names = {row["trial"] for row in new}
