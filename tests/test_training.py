@@ -152,6 +152,26 @@ def test_soap_does_not_mind_in_which_basis_a_problem_is_posed():
     assert abs(losses["adam", True][-1] / losses["adam", False][-1] - 1) > 0.01
 
 
+def test_soap_gives_each_of_many_weights_the_steps_that_it_would_have_alone():
+    """Weights of one shape share a state, whether or not all of them have a gradient."""
+    torch.manual_seed(0)
+    shapes = [(3, 4), (4,), (3, 4), (2, 3, 2), (4,), (3, 4), (2, 3, 2)]
+    starts = [torch.randn(shape, dtype=torch.float64) for shape in shapes]
+    loss = lambda w: (w**4).sum()  # noqa: E731
+    alone = []
+    for start in starts:
+        weight = torch.nn.Parameter(start.clone())
+        descend(Soap([weight], every=3), weight, loss, 8)
+        alone.append(weight)
+    together = [torch.nn.Parameter(start.clone()) for start in starts]
+    idle = torch.nn.Parameter(torch.ones(3, 4, dtype=torch.float64))
+    everything = Soap([idle, *together], every=3)
+    descend(everything, together, lambda weights: sum(loss(w) for w in weights), 8)
+    for one, other in zip(alone, together, strict=True):
+        torch.testing.assert_close(other, one, rtol=1e-9, atol=1e-12)
+    assert torch.equal(idle.detach(), torch.ones(3, 4, dtype=torch.float64))
+
+
 def test_soap_takes_its_second_moments_along_when_the_basis_turns():
     """Axes that only change places must not change the steps."""
     slope = torch.diag(torch.tensor([1.0, 2.0, 4.0]))
