@@ -8,7 +8,7 @@ other, in single precision: the recursion does not amplify rounding.
 
 import numpy as np
 
-from .jit import kernel
+from .jit import inlined_kernel, kernel
 
 #: Sites that are probed together. Each has two lanes: first all that start with ↑, then ↓.
 SITES = 16
@@ -16,7 +16,7 @@ LANES = 2 * SITES
 IM, DOWN, DOWN_IM, ROW = LANES, 2 * LANES, 3 * LANES, 4 * LANES
 
 
-@kernel
+@inlined_kernel
 def _onsite(x, old, new, energy, sx, sy, sz, factor):
     """``new = factor * (on-site part) x - old`` at one site."""
     for c in range(LANES):
@@ -27,31 +27,36 @@ def _onsite(x, old, new, energy, sx, sy, sz, factor):
         new[DOWN_IM + c] = factor * ((energy - sz) * v + sx * b + sy * a) - old[DOWN_IM + c]
 
 
-@kernel
-def _hop(x, new, t):
-    for c in range(ROW):
-        new[c] += t * x[c]
+@inlined_kernel
+def _hop(a, b, c, d, e, f, new, hopping, factor):
+    """Add what comes from six neighbours, in one pass over the row."""
+    p, q, r = factor * hopping[0], factor * hopping[1], factor * hopping[2]
+    s, t, u = factor * hopping[3], factor * hopping[4], factor * hopping[5]
+    for k in range(ROW):
+        new[k] += (p * a[k] + q * b[k] + r * c[k]) + (s * d[k] + t * e[k] + u * f[k])
 
 
-@kernel
+@inlined_kernel
 def _apply(x, old, new, onsite, neighbours, hopping, factor):
     """``new = factor * H x - old`` for the rescaled Hamiltonian."""
-    n_sites, n_neighbours = neighbours.shape
-    for i in range(n_sites):
+    for i in range(len(neighbours)):
         _onsite(x[i], old[i], new[i], onsite[i, 0], onsite[i, 1], onsite[i, 2], onsite[i, 3],
                 factor)  # fmt: skip
-        for k in range(n_neighbours):
-            _hop(x[neighbours[i, k]], new[i], factor * hopping[i, k])
+        for k in range(0, neighbours.shape[1], 6):
+            a, b, c = neighbours[i, k], neighbours[i, k + 1], neighbours[i, k + 2]
+            d, e, f = neighbours[i, k + 3], neighbours[i, k + 4], neighbours[i, k + 5]
+            _hop(x[a], x[b], x[c], x[d], x[e], x[f], new[i], hopping[i, k : k + 6], factor)
 
 
-@kernel
+@inlined_kernel
 def overlap_row(a, b, out):
     """Add the products at one site: each lane with itself, and ↑ lanes with ↓ lanes."""
+    n_sites = len(out) // 4  # not a constant: LLVM would unroll the loop before it is SIMD
     for spin in range(2):
         x, y = a[spin * DOWN : spin * DOWN + DOWN], b[spin * DOWN : spin * DOWN + DOWN]
         for c in range(LANES):
             out[c] += x[c] * y[c] + x[IM + c] * y[IM + c]
-        for c in range(SITES):
+        for c in range(n_sites):
             out[LANES + c] += x[c] * y[SITES + c] + x[IM + c] * y[IM + SITES + c]
             out[LANES + SITES + c] += x[c] * y[IM + SITES + c] - x[IM + c] * y[SITES + c]
 

@@ -12,7 +12,7 @@ well as forwards. Rows and lanes are those of :mod:`.chebyshev`, a colour in pla
 import numpy as np
 
 from .chebyshev import DOWN, DOWN_IM, IM, LANES, ROW, SITES, _hop
-from .jit import kernel
+from .jit import inlined_kernel, kernel
 
 
 def folded(coefficients):
@@ -23,7 +23,7 @@ def folded(coefficients):
     return products[:, 0].copy(), products[:, 1].copy()
 
 
-@kernel
+@inlined_kernel
 def _onsite(x, new, block, factor):
     """``new = factor * (on-site part) x - new`` at one site."""
     energy, sx, sy, sz = block[0], block[1], block[2], block[3]
@@ -35,7 +35,7 @@ def _onsite(x, new, block, factor):
         new[DOWN_IM + c] = factor * ((energy - sz) * v + sx * b + sy * a) - new[DOWN_IM + c]
 
 
-@kernel
+@inlined_kernel
 def _apply_at(i, x, new, onsite, neighbours, hopping, factor):
     """``new = factor * H x - new`` at site i."""
     _onsite(x[i], new[i], onsite[i], factor)
@@ -43,7 +43,7 @@ def _apply_at(i, x, new, onsite, neighbours, hopping, factor):
         _hop(x[neighbours[i, k]], new[i], factor * hopping[i, k])
 
 
-@kernel
+@inlined_kernel
 def _collect(adjoint, x, weight, out):
     """Add ``weight Re <g|δH|α>`` at one site: by H_↑↑, H_↓↓, and the x and y of the spin."""
     for c in range(LANES):
@@ -55,7 +55,7 @@ def _collect(adjoint, x, weight, out):
         out[3 * LANES + c] += weight * (ga * v - gb * u - gu * b + gv * a)
 
 
-@kernel
+@inlined_kernel
 def _energy(x, following, even, odd, out):
     """Add ``even <α|α> + odd Re <following|α>`` at one site, lane by lane."""
     for spin in range(4):
