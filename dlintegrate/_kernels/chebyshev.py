@@ -37,15 +37,21 @@ def _hop(a, b, c, d, e, f, new, hopping, factor):
 
 
 @inlined_kernel
+def add_hops(i, x, new, neighbours, hopping, factor):
+    """Add to the row of site i what its neighbours send; their number is a multiple of six."""
+    for k in range(0, neighbours.shape[1], 6):
+        a, b, c = neighbours[i, k], neighbours[i, k + 1], neighbours[i, k + 2]
+        d, e, f = neighbours[i, k + 3], neighbours[i, k + 4], neighbours[i, k + 5]
+        _hop(x[a], x[b], x[c], x[d], x[e], x[f], new, hopping[i, k : k + 6], factor)
+
+
+@inlined_kernel
 def _apply(x, old, new, onsite, neighbours, hopping, factor):
     """``new = factor * H x - old`` for the rescaled Hamiltonian."""
     for i in range(len(neighbours)):
         _onsite(x[i], old[i], new[i], onsite[i, 0], onsite[i, 1], onsite[i, 2], onsite[i, 3],
                 factor)  # fmt: skip
-        for k in range(0, neighbours.shape[1], 6):
-            a, b, c = neighbours[i, k], neighbours[i, k + 1], neighbours[i, k + 2]
-            d, e, f = neighbours[i, k + 3], neighbours[i, k + 4], neighbours[i, k + 5]
-            _hop(x[a], x[b], x[c], x[d], x[e], x[f], new[i], hopping[i, k : k + 6], factor)
+        add_hops(i, x, new[i], neighbours, hopping, factor)
 
 
 @inlined_kernel
@@ -71,6 +77,7 @@ def onsite_blocks(onsite, neighbours, hopping, sites, coefficients, out):
         Rescaled on-site energy and exchange: the block is
         ``[[e + z, x - iy], [x + iy, e - z]]``.
     neighbours : ndarray of int, shape (n_sites, n_neighbours)
+        A multiple of six.
     hopping : ndarray of float32, shape (n_sites, n_neighbours)
         Rescaled matrix elements.
     sites : ndarray of int, shape (n_wanted,)

@@ -11,7 +11,7 @@ well as forwards. Rows and lanes are those of :mod:`.chebyshev`, a colour in pla
 
 import numpy as np
 
-from .chebyshev import DOWN, DOWN_IM, IM, LANES, ROW, SITES, _hop
+from .chebyshev import DOWN, DOWN_IM, IM, LANES, ROW, SITES, add_hops
 from .jit import inlined_kernel, kernel
 
 
@@ -39,8 +39,13 @@ def _onsite(x, new, block, factor):
 def _apply_at(i, x, new, onsite, neighbours, hopping, factor):
     """``new = factor * H x - new`` at site i."""
     _onsite(x[i], new[i], onsite[i], factor)
-    for k in range(neighbours.shape[1]):
-        _hop(x[neighbours[i, k]], new[i], factor * hopping[i, k])
+    add_hops(i, x, new[i], neighbours, hopping, factor)
+
+
+@inlined_kernel
+def _add(x, new, factor):
+    for c in range(ROW):
+        new[c] += factor * x[c]
 
 
 @inlined_kernel
@@ -85,6 +90,7 @@ def probed_gradient(onsite, neighbours, hopping, colours, phases, first, even, o
     onsite : ndarray of float32 or float64, shape (n_sites, 4)
         As in :func:`.chebyshev.onsite_blocks`; the type of all that is computed.
     neighbours : ndarray of int, shape (n_sites, n_neighbours)
+        A multiple of six.
     hopping : ndarray like onsite, shape (n_sites, n_neighbours)
     colours : ndarray of int, shape (n_sites,)
     phases : ndarray like onsite, shape (n_sites, 2)
@@ -124,15 +130,15 @@ def probed_gradient(onsite, neighbours, hopping, colours, phases, first, even, o
     # and back again: `later` is g_m+1, `latest` is g_m+2 and becomes g_m
     later, latest = 0, 1
     for i in range(n_sites):
-        _hop(x[now, i], adjoint[later, i], odd[half - 1])
+        _add(x[now, i], adjoint[later, i], odd[half - 1])
     for m in range(half - 1, 0, -1):
         for i in range(n_sites):
             _collect(adjoint[later, i], x[now, i], two, gradient[i])
             _apply_at(i, adjoint[later], adjoint[latest], onsite, neighbours, hopping, two)
-            _hop(x[now, i], adjoint[latest, i], two * even[m])
-            _hop(x[following, i], adjoint[latest, i], odd[m])
+            _add(x[now, i], adjoint[latest, i], two * even[m])
+            _add(x[following, i], adjoint[latest, i], odd[m])
             _apply_at(i, x[now], x[following], onsite, neighbours, hopping, two)  # now α_m-1
-            _hop(x[following, i], adjoint[latest, i], odd[m - 1])
+            _add(x[following, i], adjoint[latest, i], odd[m - 1])
         now, following = following, now
         later, latest = latest, later
     for i in range(n_sites):

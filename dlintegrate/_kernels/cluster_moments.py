@@ -11,10 +11,10 @@ from functools import lru_cache
 import numpy as np
 
 from .chebyshev import DOWN, DOWN_IM, IM, LANES, ROW, SITES, overlap_row
-from .jit import kernel
+from .jit import inlined_kernel, kernel
 
 
-@kernel
+@inlined_kernel
 def _onsite(x, old, new, energy, sx, sy, sz, factor):
     """``new = factor * (on-site part) x - old`` at one place, with a spin for each lane."""
     for start in range(0, LANES, SITES):
@@ -28,13 +28,13 @@ def _onsite(x, old, new, energy, sx, sy, sz, factor):
             new[DOWN_IM + c] = factor * (down * v + sx[s] * b + sy[s] * a) - old[DOWN_IM + c]
 
 
-@kernel
+@inlined_kernel
 def _hop(a, b, c, d, e, f, new, t):
     for k in range(ROW):
         new[k] += t * ((a[k] + b[k] + c[k]) + (d[k] + e[k] + f[k]))
 
 
-@kernel
+@inlined_kernel
 def _apply(x, old, new, n, spins, energy, near, far, t_near, t_far, factor):
     """``new = factor * H x - old`` at the first ``n`` places."""
     for i in range(n):
