@@ -9,7 +9,19 @@ Training states come from ``torque_data.py``; then, from first to last::
     python benchmarks/train_torque.py FOLDER --relax first.safetensors --stage policy
     python benchmarks/train_torque.py FOLDER --data seed linear early more policy --batch-size 2 \
         --threads 2 --learning-rate 8e-3 --minutes 60 --n-vectors 16 --n-scalars 12 \
-        --n-hidden 40 --depth 6 --output dlintegrate/datasets/weights/sd-torque.safetensors
+        --n-hidden 40 --depth 6 --output large.safetensors
+
+A second round has more states that began with random spins, where the gap to unseen ones was::
+
+    python benchmarks/train_torque.py FOLDER --stage young \
+        --relax dlintegrate/datasets/weights/sd-torque-fast.safetensors
+    python benchmarks/train_torque.py FOLDER --stage younger \
+        --relax dlintegrate/datasets/weights/sd-torque-fast.safetensors
+    python benchmarks/train_torque.py FOLDER --relax large.safetensors --stage later
+    python benchmarks/train_torque.py FOLDER --data seed young younger later --batch-size 2 \
+        --start large.safetensors --threads 2 --learning-rate 6e-3 --minutes 70 --n-vectors 16 \
+        --n-scalars 12 --n-hidden 40 --depth 6 \
+        --output dlintegrate/datasets/weights/sd-torque.safetensors
 
 ``--relax`` lets new starts relax in the learned field and labels what they become, so that the
 next fit knows the states that its predecessor goes to; near-relaxed ones are the majority.
@@ -132,9 +144,9 @@ def relax(folder, weights, stage):
     damping = rng.choice([0.05, 0.1, 0.3], size=len(begin))
     system = learned.step_.system.resized(begin.shape[1:])
     frames = torque_data.relax(system, begin, damping, times)
-    labels = torque_data.label(
-        frames.reshape(-1, *frames.shape[-3:]), POLICY_MOMENTS
-    ).reshape(frames.shape)
+    labels = torque_data.label(frames.reshape(-1, *frames.shape[-3:]), POLICY_MOMENTS).reshape(
+        frames.shape
+    )
     for k, time_ in enumerate(times):
         error = torque_error(
             system.field_of(frames[:, k]) - system.bias, labels[:, k], frames[:, k]

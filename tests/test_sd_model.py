@@ -9,6 +9,7 @@ from dlintegrate import (
     TriangularSDModel,
     skyrmion_lattice,
 )
+from dlintegrate._kernels.triangular import NEAREST
 from dlintegrate.metrics import (
     ordering_weight,
     structure_factor,
@@ -16,7 +17,6 @@ from dlintegrate.metrics import (
     topological_density,
 )
 from dlintegrate.systems import ferromagnet, helix
-from dlintegrate.systems.sd_model import NEAREST
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*period of 12 sites")
 SMALL = {"shape": (6, 6), "solver": ExactDiagonalization()}

@@ -12,6 +12,7 @@ import numpy as np
 
 from .chebyshev import DOWN, DOWN_IM, IM, LANES, ROW, SITES, overlap_row
 from .jit import inlined_kernel, kernel
+from .triangular import NEAREST
 
 
 @inlined_kernel
@@ -134,10 +135,9 @@ def cluster(reach, n_steps):
     counts, near, far : ndarray of int
         As :func:`cluster_moments` takes them.
     """
-    bonds = [(1, 0), (0, 1), (-1, 1), (-1, 0), (0, -1), (1, -1)]
     hops, front = {(0, 0): 0}, [(0, 0)]
     for a, b in front:
-        for x, y in bonds:
+        for x, y in NEAREST:
             for place in ((a + x, b + y), (a + 2 * x, b + 2 * y)):
                 distance = place[0] ** 2 + place[0] * place[1] + place[1] ** 2
                 if distance <= reach**2 and place not in hops:
@@ -145,7 +145,7 @@ def cluster(reach, n_steps):
                     front.append(place)
     number = {place: i for i, place in enumerate(hops)}
     near, far = (
-        np.array([[number.get((a + r * x, b + r * y), len(hops)) for x, y in bonds]
+        np.array([[number.get((a + r * x, b + r * y), len(hops)) for x, y in NEAREST]
                   for a, b in hops]) for r in (1, 2)
     )  # fmt: skip
     steps = np.minimum(np.arange(n_steps + 1), n_steps - 1)  # the last vector meets the one before

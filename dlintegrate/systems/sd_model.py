@@ -6,12 +6,11 @@ import warnings
 
 import numpy as np
 
+from .._kernels.triangular import NEAREST
 from ..states import to_spins
 from .kernel_polynomial import KernelPolynomial
 from .spins import SpinSystem
 
-#: Displacements to nearest neighbours in units of a1 = (1, 0), a2 = (1/2, √3/2).
-NEAREST = ((1, 0), (0, 1), (-1, 1), (-1, 0), (0, -1), (1, -1))
 #: Sides of the magnetic cell of the triple-Q order at the default filling.
 _MAGNETIC_PERIOD = 12
 
