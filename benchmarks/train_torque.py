@@ -260,8 +260,24 @@ def write_card(output, options, learned, spins, fields, started):
         **test_errors(learned, options.folder),
         "provenance": common.metadata(started, options.seed),
     }  # fmt: skip
+    if options.start:
+        add_first_round(card, Path(options.start).with_suffix(".json"))
     output.with_suffix(".json").write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n")
     print(json.dumps({k: v for k, v in card.items() if k != "provenance"}, indent=1), flush=True)
+
+
+def add_first_round(card, path):
+    """States, epochs and times of both rounds; each of them is kept under ``rounds``."""
+    before = json.loads(path.read_text())
+    names = ["training_set", "epochs", "training_seconds", "processor_seconds", "final_loss"]
+    card["rounds"] = [{name: one[name] for name in names} for one in (before, card)]
+    for name in names[1:4]:
+        card[name] += before[name]
+    n_states = sum(int(one["training_set"].split()[0]) for one in card["rounds"])
+    _, description = card["training_set"].split(maxsplit=1)
+    card["training_set"] = (
+        f"{n_states} states {description.removeprefix('states ')}, after those of the first round"
+    )
 
 
 def read_history(checkpoint):
