@@ -41,7 +41,9 @@ max_gradient_norm, checkpoint, resume, max_seconds
         decide, and 1, where the relative error of each state counts.
     initial_weights : dict of str to ndarray, optional
         ``weights_`` of a corrector of the same shape: training goes on from there, with more
-        states for instance. By default the first weights are random.
+        states for instance. By default the first weights are random. A network gives torques in
+        units of their mean over the training set: with states whose mean is another, training
+        begins with fields that are wrong by the ratio, and has to unlearn that first.
 
     Examples
     --------
