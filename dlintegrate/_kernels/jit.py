@@ -1,11 +1,12 @@
 """The one place where the compiler flags of the numba kernels are chosen."""
 
 import os
+from typing import Any
 
 import numba
 
 _FLAGS = {"contract", "nsz"}
-_OPTIONS = {
+_OPTIONS: dict[str, Any] = {
     "error_model": "numpy",
     "fastmath": _FLAGS,
     "nogil": True,
