@@ -120,6 +120,7 @@ def test_two_processes_train_as_one_does(tmp_path):
     written = {p.name for p in tmp_path.iterdir()}
     assert written == {"rank0.pt", "rank1.pt", "rank0-checkpoint.pt"}, "only rank 0 writes"
     assert "rank 1 trains on other data" in first["refused"] == second["refused"]
+    assert first["threads"] == second["threads"] == [], "they would outlive the interpreter"
 
 
 def check_same_bits(elsewhere):
