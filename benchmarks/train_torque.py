@@ -20,7 +20,15 @@ A second round has more states that began with random spins, where the gap to un
     python benchmarks/train_torque.py FOLDER --relax large.safetensors --stage later
     python benchmarks/train_torque.py FOLDER --data seed young younger later --batch-size 2 \
         --start large.safetensors --threads 2 --learning-rate 6e-3 --minutes 70 --n-vectors 16 \
-        --n-scalars 12 --n-hidden 40 --depth 6 \
+        --n-scalars 12 --n-hidden 40 --depth 6 --output second.safetensors
+
+A third one has as many skyrmion lattices as the second had too few, and more steps::
+
+    python benchmarks/train_torque.py FOLDER --relax second.safetensors --stage lattices
+    python benchmarks/train_torque.py FOLDER --relax second.safetensors --stage fresh
+    python benchmarks/train_torque.py FOLDER --data seed young younger later lattices fresh \
+        --batch-size 2 --start second.safetensors --threads 2 --learning-rate 6e-3 --minutes 75 \
+        --n-vectors 16 --n-scalars 12 --n-hidden 40 --depth 6 \
         --output dlintegrate/datasets/weights/sd-torque.safetensors
 
 ``--relax`` lets new starts relax in the learned field and labels what they become, so that the
@@ -80,6 +88,8 @@ POLICIES = {
     "young": (5, 300, 0, [0, 10, 30, 80]),
     "younger": (7, 200, 0, [0, 4, 18, 50]),
     "later": (6, 16, 24, [20, 80, 160, 320, 560]),
+    "fresh": (8, 150, 0, [0, 8, 24, 60]),
+    "lattices": (9, 0, 130, [0, 15, 50, 120]),
 }
 #: Moments of their labels: torque errors of 6e-3, far below those of what learns from them.
 POLICY_MOMENTS = 96
@@ -210,7 +220,8 @@ def main():
         learning_rate=options.learning_rate, loss=options.loss, scheduler=options.scheduler,
         balance=options.balance, optimizer=options.optimizer,
         checkpoint=str(output.with_suffix(".checkpoint")),
-        initial_weights=load(options.start).corrector_.weights_ if options.start else None,
+        initial_weights=network_of(load(options.start).corrector_).state_dict()
+        if options.start else None,
         compile=not (options.no_compile or options.network in ("energy", "directional")),
     )  # fmt: skip
     model = TriangularSDModel(spins.shape[1:3])
@@ -261,22 +272,27 @@ def write_card(output, options, learned, spins, fields, started):
         "provenance": common.metadata(started, options.seed),
     }  # fmt: skip
     if options.start:
-        add_first_round(card, Path(options.start).with_suffix(".json"))
+        add_earlier_rounds(card, Path(options.start).with_suffix(".json"))
     output.with_suffix(".json").write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n")
     print(json.dumps({k: v for k, v in card.items() if k != "provenance"}, indent=1), flush=True)
 
 
-def add_first_round(card, path):
-    """States, epochs and times of both rounds; each of them is kept under ``rounds``."""
+def add_earlier_rounds(card, path):
+    """States, epochs and times of all rounds; each of them is kept under ``rounds``.
+
+    A state that several rounds had counts in each of them.
+    """
     before = json.loads(path.read_text())
     names = ["training_set", "epochs", "training_seconds", "processor_seconds", "final_loss"]
-    card["rounds"] = [{name: one[name] for name in names} for one in (before, card)]
+    earlier = before.get("rounds", [{name: before[name] for name in names}])
+    card["rounds"] = [*earlier, {name: card[name] for name in names}]
     for name in names[1:4]:
         card[name] += before[name]
     n_states = sum(int(one["training_set"].split()[0]) for one in card["rounds"])
     _, description = card["training_set"].split(maxsplit=1)
     card["training_set"] = (
-        f"{n_states} states {description.removeprefix('states ')}, after those of the first round"
+        f"{n_states} states {description.removeprefix('states ')}, after those of "
+        f"{len(earlier)} earlier round{'s' * (len(earlier) > 1)}"
     )
 
 

@@ -146,6 +146,21 @@ def test_a_label_is_the_residue_that_leads_to_it():
     assert np.linalg.norm(_tangent(after, -after[::-1]), axis=-1).max() <= 2.0
 
 
+def test_training_goes_on_in_the_units_of_the_first_one(step):
+    """Steps with larger changes and errors make no difference before the first epoch."""
+    before, after = (spins_of(2, 6, 6, seed=seed) for seed in (1, 2))
+    training = FieldTraining(
+        epochs=1, learning_rate=1e-12, initial_weights=step.corrector_.state_dict()
+    )
+    again = clone(step.corrector_).set_params(training=training)
+    base = SemiImplicitB(EXACT, 9.0, damping=0.1, drop_longitudinal=True)
+    again.fit(base, before, spins_of(2, 6, 6, seed=3))
+    np.testing.assert_allclose(
+        again.residue(EXACT, before, after), step.corrector_.residue(EXACT, before, after),
+        rtol=1e-5, atol=1e-7,
+    )  # fmt: skip
+
+
 class TestLearning:
     """What a minute teaches about steps of a long duration, on states never seen."""
 

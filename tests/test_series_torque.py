@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from dlintegrate import (
@@ -169,6 +170,25 @@ def test_damped_spins_relax_in_it(hot):
     energies = HOT.energy(run.spin.values[0])
     assert energies[-1] < energies[0]
     np.testing.assert_allclose(np.linalg.norm(run.spin.values, axis=-1), 1.0, atol=1e-12)
+
+
+def test_training_goes_on_from_its_network_if_it_has_one(hot):
+    with pytest.raises(TypeError, match="has no network that training could go on from"):
+        hot.corrector_.state_dict()
+    network = EquivariantTorque(n_vectors=2, n_scalars=2, n_directed=0, depth=1)
+    network.set_params(training=FieldTraining(epochs=1))
+    first = fitted(SeriesTorque(n_moments=8, reach=4, network=network))
+    start = first.corrector_.state_dict()
+    assert start["scale_"] == first.corrector_.network_.scale_
+    again = clone(network).set_params(
+        training=FieldTraining(epochs=1, learning_rate=1e-12, initial_weights=start)
+    )
+    again = fitted(SeriesTorque(n_moments=8, reach=4, network=again), spins=spins_of(HOT, 1, 5))
+    spins = spins_of(HOT)
+    np.testing.assert_allclose(
+        again.corrector_.network_.field(spins), first.corrector_.network_.field(spins),
+        rtol=1e-5, atol=1e-8,
+    )  # fmt: skip
 
 
 class TestBadInput:

@@ -213,17 +213,42 @@ class TestLearning:
     def test_training_goes_on_from_given_weights(self):
         first = fitted(EquivariantTorque(**SMALL, training=FieldTraining(epochs=20, batch_size=1)))
         losses = {}
-        for name, start in (("anew", None), ("on", first.corrector_.weights_)):
+        for name, start in (("anew", None), ("on", first.corrector_.state_dict())):
             training = FieldTraining(epochs=1, batch_size=1, initial_weights=start)
             losses[name] = fitted(EquivariantTorque(**SMALL, training=training)).history_["loss"][0]
         assert losses["on"] < 0.5 * losses["anew"]
         assert losses["on"] < 1.5 * first.history_["loss"][-1]
 
-    @pytest.mark.parametrize("start", [{"first": np.zeros(3)}, {}, "sd-torque"])
+    def test_training_goes_on_in_the_units_of_the_first_one(self, rng):
+        """States with larger torques make no difference before the first step."""
+        first = fitted(EquivariantTorque(**SMALL, training=ONCE))
+        training = FieldTraining(
+            epochs=1, learning_rate=1e-12, initial_weights=first.corrector_.state_dict()
+        )
+        spins = first.simulated.random_states(2, rng)
+        again = clone(first).set_params(corrector__training=training)
+        again.fit(spins, 3.0 * first.simulated.field_of(spins))
+        np.testing.assert_allclose(
+            again.corrector_.field(spins), first.corrector_.field(spins), rtol=1e-5, atol=1e-8
+        )
+
+    @pytest.mark.parametrize(
+        "start", [{"first": np.zeros(3), "scale_": 1.0}, {}, "sd-torque", {"scale_": "large"}]
+    )
     def test_weights_of_another_network_are_refused(self, start):
         training = FieldTraining(epochs=1, initial_weights=start)
-        with pytest.raises(ValueError, match="initial_weights: expected the weights_"):
+        with pytest.raises(ValueError, match=r"initial_weights: expected the state_dict\(\)"):
             fitted(EquivariantTorque(**SMALL, training=training))
+
+    def test_weights_without_their_units_are_refused(self):
+        first = fitted(EquivariantTorque(**SMALL, training=ONCE))
+        training = FieldTraining(epochs=1, initial_weights=first.corrector_.weights_)
+        with pytest.raises(ValueError, match=r"initial_weights.*scale_"):
+            fitted(EquivariantTorque(**SMALL, training=training))
+
+    def test_weights_that_are_not_fitted_cannot_be_had(self):
+        with pytest.raises(NotFittedError, match="EquivariantTorque is not fitted"):
+            EquivariantTorque().state_dict()
 
     def test_fields_along_the_spins_teach_nothing(self):
         model = TriangularSDModel((6, 6), field=(0, 0, 0))

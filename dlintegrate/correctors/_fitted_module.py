@@ -20,6 +20,8 @@ class FittedModule(VersionedState):
     """
 
     local = True
+    #: Attributes with the units of what the module takes and gives.
+    _units = ("scale_",)
 
     @property
     def batch_tolerance(self):
@@ -60,11 +62,32 @@ class FittedModule(VersionedState):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(rng.integers(2**62)))
             module = self._build()
-        training = FieldTraining() if self.training is None else self.training
-        self.history_ = training.run(
+        self.history_ = self._training().run(
             module, tensors, missing, device=device, random_state=rng, progress=progress
         )
         self._keep(module, device)
+
+    def _training(self):
+        return FieldTraining() if self.training is None else self.training
+
+    def _measured(self, *units):
+        """Numbers of ``_units``: of the weights that training begins with, or else these."""
+        return self._training().initial_units(self._units) or units
+
+    def state_dict(self):
+        """Weights and their units, for ``FieldTraining(initial_weights=...)``.
+
+        Returns
+        -------
+        dict of str to ndarray
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        """
+        self._check_fitted()
+        return {**self.weights_, **{name: np.float64(getattr(self, name)) for name in self._units}}
 
     def _predict(self, function, *arrays):
         """Apply a function of tensors to arrays of states, as many at a time as fit."""
@@ -90,8 +113,7 @@ class FittedModule(VersionedState):
         """The module with the fitted weights, built once per device and never pickled."""
         import torch
 
-        if not hasattr(self, "weights_"):
-            raise NotFittedError(f"this {type(self).__name__} is not fitted; call fit first")
+        self._check_fitted()
         dtype = torch.float64 if self.precision == "double" else torch.float32
         names = set(self._get_param_names()) - {"training"}
         parameters = repr([getattr(self, name) for name in sorted(names)])
@@ -109,6 +131,10 @@ class FittedModule(VersionedState):
             cache.clear()
             cache[key] = module.to(device=device, dtype=dtype).eval().requires_grad_(False)
         return cache[key], dtype
+
+    def _check_fitted(self):
+        if not hasattr(self, "weights_"):
+            raise NotFittedError(f"this {type(self).__name__} is not fitted; call fit first")
 
     def _prediction_device(self):
         try:

@@ -74,6 +74,8 @@ class EquivariantResidue(FittedModule, ResidueCorrector):  # type: ignore[overri
     (2, 12, 12, 3)
     """
 
+    _units = ("scale_", "change_")
+
     def __init__(
         self, n_vectors=8, n_scalars=8, n_directed=2, depth=2, reach=2, first_reach=4,
         training=None, precision="single",
@@ -114,6 +116,7 @@ class EquivariantResidue(FittedModule, ResidueCorrector):  # type: ignore[overri
             raise ValueError(
                 f"base={base!r} makes no error on these samples: there is no residue to learn"
             )
+        scale, change = self._measured(scale, change)
         tensors = {
             "spins": _channels(after),
             "changes": _channels((after - X) / change),

@@ -18,7 +18,7 @@ class FieldCorrector(FittedModule, Corrector):  # type: ignore[override]
 
     Subclasses have the parameters ``training`` (a :class:`FieldTraining`, or None for its
     defaults) and ``precision``, and build a torch module from spins (n, 3, X, Y) to
-    fields of the same shape, in units of the mean torque of the training set.
+    fields of the same shape, in units of ``scale_``: the mean torque of the training set.
     """
 
     target = "field"
@@ -91,6 +91,7 @@ class FieldCorrector(FittedModule, Corrector):  # type: ignore[override]
         scale = float(np.sqrt((torque**2).sum(-1)).mean())
         if not scale > 1e-12 * np.abs(Y).max():
             raise ValueError("the fields are all along the spins: there is no torque to learn")
+        (scale,) = self._measured(scale)
         tensors = {
             "spins": torch.as_tensor(np.moveaxis(X, -1, 1), dtype=torch.float32),
             "torques": torch.as_tensor(np.moveaxis(torque / scale, -1, 1), dtype=torch.float32),

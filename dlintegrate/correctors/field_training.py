@@ -40,10 +40,9 @@ max_gradient_norm, checkpoint, resume, max_seconds
         Between 0, where "squares" is a plain mean square error and states with large torques
         decide, and 1, where the relative error of each state counts.
     initial_weights : dict of str to ndarray, optional
-        ``weights_`` of a corrector of the same shape: training goes on from there, with more
-        states for instance. By default the first weights are random. A network gives torques in
-        units of their mean over the training set: with states whose mean is another, training
-        begins with fields that are wrong by the ratio, and has to unlearn that first.
+        ``state_dict()`` of a fitted corrector with the same parameters: training goes on from
+        there, with more states for instance, and in the same units. By default the first weights
+        are random, and torques in units of their mean over the training set.
 
     Examples
     --------
@@ -126,12 +125,22 @@ max_gradient_norm, checkpoint, resume, max_seconds
         import torch
 
         try:
-            module.load_state_dict({k: torch.as_tensor(v) for k, v in self.initial_weights.items()})
+            module.load_state_dict({
+                name: torch.as_tensor(value)
+                for name, value in self.initial_weights.items()
+                if not name.endswith("_")
+            })  # fmt: skip
         except (AttributeError, RuntimeError, TypeError) as error:
-            raise ValueError(
-                "initial_weights: expected the weights_ of a corrector with the same parameters "
-                f"({str(error).splitlines()[-1].strip()})"
-            ) from None
+            raise _not_initial(str(error).splitlines()[-1].strip()) from None
+
+    def initial_units(self, names):
+        """Numbers of these names that belong to the initial weights; nothing without weights."""
+        if self.initial_weights is None:
+            return ()
+        try:
+            return tuple(float(self.initial_weights[name]) for name in names)
+        except (KeyError, TypeError, ValueError) as error:
+            raise _not_initial(f"{type(error).__name__}: {error}") from None
 
     def _identity(self):
         """What makes a run another one; checkpoints of earlier versions know no balance."""
@@ -160,6 +169,13 @@ max_gradient_norm, checkpoint, resume, max_seconds
         error, torque = _torque_error(module, batch)
         square = torque.square().sum(1).mean((1, 2)).clamp(min=self.floor**2)
         return (error.square().sum(1).mean((1, 2)) / square**self.balance).mean()
+
+
+def _not_initial(reason):
+    return ValueError(
+        "initial_weights: expected the state_dict() of a corrector with the same parameters "
+        f"({reason})"
+    )
 
 
 def _torque_error(module, batch):

@@ -126,6 +126,23 @@ class SeriesTorque(FieldCorrector):
             self.history_ = self.network_.history_
         return self
 
+    def state_dict(self):
+        """Of the network; see :meth:`FieldCorrector.state_dict`.
+
+        Returns
+        -------
+        dict of str to ndarray
+
+        Raises
+        ------
+        TypeError
+            Without a network.
+        """
+        self._check_fitted()
+        if self.network_ is None:
+            raise TypeError(f"{self!r} has no network that training could go on from")
+        return self.network_.state_dict()
+
     def stand_in(self, model):
         """The learned field as a system, in place of ``model``.
 
