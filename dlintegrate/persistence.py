@@ -167,7 +167,7 @@ def replacing(path):
         raise
 
 
-def save(estimator, path):
+def save(estimator, path, description=""):
     """Write a system, integrator, corrector or potential, fitted or not, to one file.
 
     Parameters
@@ -176,6 +176,8 @@ def save(estimator, path):
         Weights are stored as arrays, so the file does not depend on a device.
     path : str or path-like
         By convention ``*.safetensors``. Replaced in one piece, never half written.
+    description : str
+        Kept in the file for :func:`description_of`: what it was made from, for instance.
 
     Raises
     ------
@@ -188,7 +190,8 @@ def save(estimator, path):
 
     arrays = {}
     header = {"format": _FORMAT, "version": __version__, "object": encode(estimator, arrays)}
-    tensors = {k: np.ascontiguousarray(v) for k, v in arrays.items()}
+    header |= {"description": description} if description else {}
+    tensors = {k: np.asarray(v, order="C") for k, v in arrays.items()}
     with replacing(path) as temporary:
         save_file(tensors, temporary, metadata={"dlintegrate": json.dumps(header)})
 
@@ -218,22 +221,50 @@ def load(path, classes=()):
     UserWarning
         If another version of dlintegrate wrote it.
     """
+    known = {**known_classes(), **{cls.__name__: cls for cls in classes}}
+    header, arrays = _read(path)
+    warn_version(header["version"])
+    return decode(header["object"], arrays, known)
+
+
+def description_of(path):
+    """The ``description`` that :func:`save` was given.
+
+    Parameters
+    ----------
+    path : str or path-like
+
+    Returns
+    -------
+    str
+        Empty if there was none.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged or not ours.
+    OSError
+        If it cannot be read.
+    """
+    return _read(path)[0].get("description", "")
+
+
+def _read(path):
+    """Header and arrays of a file, or one error that names it."""
     from safetensors import SafetensorError, safe_open
 
-    known = {**known_classes(), **{cls.__name__: cls for cls in classes}}
     with open(path, "rb"):
         pass  # a missing file is an OSError that names it
     try:
         with safe_open(os.fspath(path), framework="numpy") as file:
             header = json.loads(file.metadata()["dlintegrate"])
             arrays = {key: file.get_tensor(key) for key in file.keys()}
-        tree, version = header["object"], header["version"]
+        _ = header["object"], header["version"]
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"{os.fspath(path)} is not a complete dlintegrate file ({error}); write it again"
         ) from None
-    warn_version(version)
-    return decode(tree, arrays, known)
+    return header, arrays
 
 
 def warn_version(version):

@@ -1,5 +1,6 @@
 """Sets of states as netCDF files, and the draws that a TOML file describes."""
 
+import hashlib
 import inspect
 import json
 import os
@@ -203,19 +204,37 @@ def _function(name, system, where):
 
 def described(states, configuration):
     """Attach what the samples were drawn from, for :func:`same_description`."""
-    return states.assign_attrs(description=_description(configuration))
+    return states.assign_attrs(description=samples_description(configuration))
 
 
 def same_description(path, configuration):
     """Whether a file holds the samples that a configuration describes."""
     with open_states(path) as data:
         attributes = data[_name_of_states(data, path)].attrs
-        return attributes.get("description") == _description(configuration)
+        return attributes.get("description") == samples_description(configuration)
 
 
-def _description(configuration):
+def samples_description(configuration):
+    """What decides about the samples of a configuration, as text.
+
+    Parameters
+    ----------
+    configuration : Configuration
+
+    Returns
+    -------
+    str
+        With a digest of the file that they are read from, if they are.
+    """
     parts = {key: configuration.table.get(key) for key in ("system", "samples")}
-    return json.dumps({**parts, "seed": configuration.seed}, sort_keys=True)
+    parts["seed"] = configuration.seed
+    table = parts["samples"]
+    if isinstance(table, dict) and "file" in table:
+        path = configuration.path(table["file"])
+        if os.path.isfile(path):  # a zarr store is a folder, and goes by its name
+            with open(path, "rb") as file:
+                parts["digest"] = hashlib.file_digest(file, "sha256").hexdigest()
+    return json.dumps(parts, sort_keys=True)
 
 
 def _samples_table(configuration):

@@ -18,11 +18,15 @@ from sklearn.base import clone
 from dlintegrate import (
     BlanesMoan4,
     CorrectedIntegrator,
+    DeepSpinPotential,
     ElementaryDifferentialResidue,
+    EquivariantTorque,
     GraphForce,
     HeisenbergLattice,
+    LearnedPotential,
     LennardJones2D,
     RollOut,
+    SeriesTorque,
     SpinLatticeCrystal,
     SpinLatticeSplitting,
     SuzukiTrotter2,
@@ -258,6 +262,35 @@ class TestFit:
         fitted = load("c.safetensors")
         assert (fitted.step(samples) == load("c.safetensors").fit(samples).step(samples)).all()
 
+    def test_resume_of_a_finished_fit_knows_its_samples(self, folder, capsys):
+        drawn = "--set samples={temperature=[1.0],n_samples=%d} -o c.safetensors"
+        assert run("fit", "fit.toml", *(drawn % 2).split()) == 0
+        assert run("fit", "fit.toml", *(drawn % 2).split(), "--resume") == 0
+        assert run("fit", "fit.toml", *(drawn % 3).split(), "--resume") == 2
+        assert "was fitted to other samples" in capsys.readouterr().err
+        assert run("fit", "fit.toml", "-o", "file.safetensors") == 0
+        words = "heisenberg --shape 4 4 4 --temperature 2 -n 4 -o samples.nc --overwrite"
+        assert run("sample", *words.split()) == 0
+        assert run("fit", "fit.toml", "-o", "file.safetensors", "--resume") == 2
+
+    def test_a_checkpoint_is_kept_until_the_result_is_written(self, folder, monkeypatch):
+        import dlintegrate
+
+        network = [
+            "--set", "projection=norm", "--set",
+            'corrector={class="UNetResidue",width=4,depth=1,epochs=1}',
+        ]  # fmt: skip
+
+        def full(*arguments):
+            raise OSError("No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(dlintegrate, "save", full)
+            assert run("fit", "fit.toml", "-o", "c.safetensors", *network) != 0
+        assert os.path.exists("c.safetensors.checkpoint")
+        assert run("fit", "fit.toml", "-o", "c.safetensors", "--resume", *network) == 0
+        assert not os.path.exists("c.safetensors.checkpoint")
+
     def test_resume_of_a_finished_fit_does_nothing_but_for_other_parameters(self, folder, capsys):
         assert run("fit", "fit.toml", "-o", "c.safetensors") == 0
         before = os.stat("c.safetensors").st_mtime_ns
@@ -303,6 +336,8 @@ class TestFit:
         (TorqueCNN(), "training__checkpoint"),
         (GraphForce(training=RollOut(epochs=3)), "training__checkpoint"),
         (GraphForce(training=RollOut(checkpoint="own")), None),
+        (SeriesTorque(network=EquivariantTorque()), "network__training__checkpoint"),
+        (LearnedPotential(DeepSpinPotential()), "potential__training__checkpoint"),
         (ElementaryDifferentialResidue(), None),
     ])  # fmt: skip
     def test_every_network_trains_with_a_checkpoint_unless_it_has_its_own(
@@ -314,7 +349,9 @@ class TestFit:
 
         def fit(progress):
             seen.update(estimator.corrector.get_params())
-            estimator.corrector_ = clone(estimator.corrector)
+            fitted = estimator.corrector_ = clone(estimator.corrector)
+            for name in {"network", "potential"} & set(fitted.get_params(deep=False)):
+                setattr(fitted, f"{name}_", clone(getattr(fitted, name)))
 
         estimator.fit = fit
         fit_with_checkpoints(estimator, (), "here", resume=True, progress=False)
@@ -322,6 +359,10 @@ class TestFit:
         assert paths == ({parameter} if parameter else set())
         assert estimator.corrector is corrector
         assert str(estimator.corrector_.get_params()) == str(corrector.get_params())
+        for name in ("network", "potential"):
+            if hasattr(estimator.corrector_, f"{name}_"):
+                fitted, plain = getattr(estimator.corrector_, f"{name}_"), getattr(corrector, name)
+                assert str(fitted.get_params()) == str(plain.get_params())
 
 
 class TestSimulate:
@@ -331,6 +372,17 @@ class TestSimulate:
         expected = BlanesMoan4(SYSTEM, 0.1).simulate(read_states("samples.nc"), 2.0, save_every=5)
         with open_trajectory("run.nc") as written:
             xr.testing.assert_identical(written.load(), expected)
+
+    def test_a_trajectory_is_replaced_only_by_another_one(self, folder):
+        simulate = ["simulate", "classical.toml", "samples.nc", "-o", "run.nc", "--t-max"]
+        assert run(*simulate, 2) == 0
+        before = (folder / "run.nc").read_bytes()
+        assert run(*simulate, -5, "--overwrite") == 2
+        assert (folder / "run.nc").read_bytes() == before
+        files = set(os.listdir())
+        assert run(*simulate, 1, "--overwrite") == 0
+        assert (folder / "run.nc").read_bytes() != before
+        assert set(os.listdir()) == files, "nothing is left beside it"
 
     def test_resume_continues_bit_for_bit(self, folder):
         simulate = ["simulate", "classical.toml", "samples.nc", "--save-every", 2]
@@ -435,6 +487,13 @@ class TestEvaluate:
             corrected, cold, BlanesMoan4(SYSTEM, 0.1)
         )
         assert "evaluating: 100%" in err
+        words = "--reference classical.toml -o report.json"
+        assert run("evaluate", "c.safetensors", "samples.nc", *words.split()) == 2
+        assert "report.json exists; --overwrite replaces it\n" in capsys.readouterr().err
+        assert run("evaluate", "c.safetensors", "samples.nc", *words.split(), "--overwrite") == 0
+        words = words.replace("report", "nowhere/report")
+        assert run("evaluate", "c.safetensors", "samples.nc", *words.split()) == 2
+        assert "there is no folder nowhere" in capsys.readouterr().err
 
     def test_a_trajectory_is_compared_with_another_one(self, folder, capsys):
         (folder / "coarse.toml").write_text(

@@ -4,14 +4,14 @@ import contextlib
 import glob
 import os
 
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 
 #: Parameters that change neither the fit nor its result.
 _HOW = ("n_jobs", "device")
 
 
 def fit_with_checkpoints(estimator, data, path, *, resume, progress):
-    """Fit, with a checkpoint at ``path`` that is removed when the fit is complete.
+    """Fit, with a checkpoint at ``path``, which stays until :func:`remove_checkpoints`.
 
     The fitted estimator has the parameters that it had before: its file does not depend
     on where a checkpoint once was.
@@ -27,32 +27,53 @@ def fit_with_checkpoints(estimator, data, path, *, resume, progress):
     progress : bool
     """
     corrector = estimator.corrector
-    where = _checkpoint_parameters(corrector)
+    held, learner = _learner(corrector)
+    where = _checkpoint_parameters(learner)
     if where is None:
         estimator.fit(*data, progress=progress)
         return
-    trained = clone(corrector)
+    own = learner.get_params(deep=False)
+    trained = clone(learner)
     if where == "training__":
-        trained.set_params(training=_training(corrector))
+        trained.set_params(training=_training(learner))
     trained.set_params(**{f"{where}checkpoint": path, f"{where}resume": resume})
+    if held:
+        trained = clone(corrector).set_params(**{held: trained})
     try:
         estimator.set_params(corrector=trained).fit(*data, progress=progress)
     finally:
         estimator.set_params(corrector=corrector)
-    estimator.corrector_.set_params(**corrector.get_params(deep=False))
+    fitted = estimator.corrector_
+    fitted.set_params(**corrector.get_params(deep=False))
+    if held:
+        getattr(fitted, f"{held}_").set_params(**own)
+
+
+def remove_checkpoints(path):
+    """Remove what fits with this path left, of all stages; once the result is safe."""
     for name in (path, *glob.glob(f"{glob.escape(path)}.*")):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
 
 
 def same_parameters(fitted, estimator):
-    """Whether a fitted integrator is what fitting ``estimator`` would give."""
-    from ..persistence import encode
+    """Whether a fitted integrator has the parameters of ``estimator``, and as fitted a base."""
+    from ..persistence import fingerprint
 
     plain = [clone(x) for x in (fitted, estimator)]
     for x in plain:
         x.set_params(**{name: None for name in _HOW if name in x.get_params(deep=False)})
-    return encode(plain[0], {}) == encode(plain[1], {})
+    same = fingerprint(plain[0]) == fingerprint(plain[1])
+    return same and fingerprint(fitted.base) == fingerprint(estimator.base)
+
+
+def _learner(corrector):
+    """Name and value of the part of a corrector that trains a network, or "" and itself."""
+    parts = corrector.get_params(deep=False)
+    for name in ("network", "potential"):
+        if isinstance(parts.get(name), BaseEstimator):
+            return name, parts[name]
+    return "", corrector
 
 
 def _checkpoint_parameters(corrector):
@@ -65,11 +86,14 @@ def _checkpoint_parameters(corrector):
 
 def _training(corrector):
     """The training that a corrector holds, or the one that it would make itself."""
-    from .. import FieldTraining, ForceCorrector, RollOut
+    from .. import FieldTraining, ForceCorrector, PotentialTraining, RollOut
     from ..correctors._fitted_module import FittedModule
+    from ..potentials import Potential
 
     if corrector.training is not None:
         return clone(corrector.training)
     if isinstance(corrector, ForceCorrector):
         return RollOut()
+    if isinstance(corrector, Potential):
+        return PotentialTraining()
     return FieldTraining() if isinstance(corrector, FittedModule) else None

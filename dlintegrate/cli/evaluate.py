@@ -2,7 +2,7 @@
 
 import json
 
-from .options import add_progress, file_argument, number, say
+from .options import add_progress, check_output, file_argument, number, say
 from .simulate import MODEL_HELP
 
 
@@ -40,6 +40,7 @@ def add_to(commands):
     )  # fmt: skip
     evaluate.add_argument("--json", action="store_true", help="JSON instead of a table")
     evaluate.add_argument("-o", "--output", metavar="FILE", help="write it there, as JSON")
+    evaluate.add_argument("--overwrite", action="store_true", help="replace that file if it exists")
     add_progress(evaluate)
     evaluate.set_defaults(run=_run)
 
@@ -48,16 +49,18 @@ def _run(arguments):
     from ..evaluation import format_rows, plain
     from ..persistence import replacing
 
+    if arguments.output is not None:
+        check_output(arguments)
     reports = _of_trajectory(arguments) if arguments.samples is None else _of_models(arguments)
     text = json.dumps(plain({"reports": reports}), indent=2)
-    if arguments.output is not None:
-        with replacing(arguments.output) as temporary, open(temporary, "w") as file:
-            file.write(text + "\n")
     if arguments.json:
         say(text)
     else:
         for line in format_rows(reports):
             say(line)
+    if arguments.output is not None:
+        with replacing(arguments.output) as temporary, open(temporary, "w") as file:
+            file.write(text + "\n")
 
 
 def _of_trajectory(arguments):

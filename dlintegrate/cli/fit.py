@@ -39,8 +39,9 @@ def add_to(commands):
 def _run(arguments):
     from .. import load, save
     from ..configuration import Configuration
-    from ..state_files import training_set
-    from .checkpoints import fit_with_checkpoints, same_parameters
+    from ..persistence import description_of
+    from ..state_files import samples_description, training_set
+    from .checkpoints import fit_with_checkpoints, remove_checkpoints, same_parameters
 
     check_output(arguments)
     configuration = Configuration.read(arguments.config, arguments.settings)
@@ -53,6 +54,10 @@ def _run(arguments):
         if not same_parameters(load(output), estimator):
             raise ValueError(
                 f"--resume: {output} was fitted with other parameters; --overwrite replaces it"
+            )
+        if description_of(output) != samples_description(configuration):
+            raise ValueError(
+                f"--resume: {output} was fitted to other samples; --overwrite replaces it"
             )
         say(f"{output}: nothing left to do")
         return
@@ -74,5 +79,6 @@ def _run(arguments):
         ) from None
     say(f"fitted in {time.perf_counter() - started:.1f} s; it keeps "
         f"{', '.join(sorted(estimator.guarantees)) or 'nothing to rounding'}")  # fmt: skip
-    save(estimator.set_params(n_jobs=own_jobs), output)
+    save(estimator.set_params(n_jobs=own_jobs), output, samples_description(configuration))
+    remove_checkpoints(checkpoint)
     say(f"{output}: dt = {estimator.dt:g}; dlintegrate simulate and dlintegrate.load read it")

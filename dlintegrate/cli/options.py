@@ -6,6 +6,7 @@ import math
 import os
 import shutil
 import sys
+import tempfile
 
 
 def complain(kind, message):
@@ -52,24 +53,37 @@ def check_output(arguments):
     folder = os.path.dirname(output) or "."
     if not os.path.isdir(folder):
         raise FileNotFoundError(f"--output {output}: there is no folder {folder}; make it first")
-    if os.path.exists(output) and not (arguments.overwrite or arguments.resume):
-        raise FileExistsError(
-            f"--output {output} exists; --overwrite replaces it, --resume continues it"
-        )
+    resume = getattr(arguments, "resume", None)  # None: the command has nothing to continue
+    if os.path.exists(output) and not (arguments.overwrite or resume):
+        continues = "" if resume is None else ", --resume continues it"
+        raise FileExistsError(f"--output {output} exists; --overwrite replaces it{continues}")
 
 
-def remove(output):
-    """Delete what ``--overwrite`` replaces, if it is there: a file, or a zarr store."""
-    if not os.path.isdir(output):
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(output)
-    elif os.path.exists(os.path.join(output, ".zgroup")):
-        shutil.rmtree(output)
-    else:
+@contextlib.contextmanager
+def replaced(output, overwrite=True):
+    """Put aside what ``--overwrite`` replaces, a file or a zarr store, while another is made.
+
+    It is deleted at the end, and comes back if nothing has taken its place.
+    """
+    if not (overwrite and os.path.exists(output)):
+        yield
+        return
+    store = os.path.exists(os.path.join(output, ".zgroup"))
+    if os.path.isdir(output) and not store:
         raise IsADirectoryError(
             f"--overwrite: {output} is a folder and no zarr store; choose another name, or "
             "delete it yourself"
         )
+    folder, name = os.path.split(os.path.abspath(output))
+    aside = tempfile.mkdtemp(prefix=f".{name}-", suffix=".replaced", dir=folder)
+    former = os.path.join(aside, name)
+    os.replace(output, former)
+    try:
+        yield
+    finally:
+        if not os.path.exists(output):
+            os.replace(former, output)
+        shutil.rmtree(aside)
 
 
 def add_settings(parser):

@@ -11,7 +11,7 @@ from .options import (
     count,
     file_argument,
     number,
-    remove,
+    replaced,
     say,
     seed,
     wants_progress,
@@ -62,15 +62,15 @@ def _run(arguments):
     configuration = _configuration(arguments)
     output = arguments.output
     streams = configuration.table.get("samples", {}).get("function") == "sample_relaxation"
-    if os.path.exists(output):
-        if arguments.overwrite and streams:
-            remove(output)
-        elif arguments.resume and not streams:
-            if not same_description(output, configuration):
-                raise ValueError(f"--resume: {output} holds other samples; --overwrite replaces it")
-            say(f"{output}: nothing left to do")
-            return
-    states = draw(configuration, output, n_jobs=arguments.jobs, progress=wants_progress(arguments))
+    if os.path.exists(output) and arguments.resume and not streams:
+        if not same_description(output, configuration):
+            raise ValueError(f"--resume: {output} holds other samples; --overwrite replaces it")
+        say(f"{output}: nothing left to do")
+        return
+    with replaced(output, arguments.overwrite and streams):
+        states = draw(
+            configuration, output, n_jobs=arguments.jobs, progress=wants_progress(arguments)
+        )
     if states is not None:
         write_states(described(states, configuration), output)
         say(f"{output}: {len(states)} samples of {configuration.system_name}")

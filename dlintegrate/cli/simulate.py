@@ -10,7 +10,7 @@ from .options import (
     count,
     file_argument,
     number,
-    remove,
+    replaced,
     say,
     wants_progress,
 )
@@ -60,13 +60,11 @@ def _run(arguments):
             _check_same_run(integrator, initial, arguments)
             run = integrator.resume(output, arguments.t_max, progress=progress)
         else:
-            integrator.validate(initial, "initial")  # before anything is deleted
-            if arguments.overwrite:
-                remove(output)
-            run = integrator.simulate(
-                initial, arguments.t_max, save_every=arguments.save_every or 1, path=output,
-                progress=progress,
-            )  # fmt: skip
+            with replaced(output, arguments.overwrite):
+                run = integrator.simulate(
+                    initial, arguments.t_max, save_every=arguments.save_every or 1, path=output,
+                    progress=progress,
+                )  # fmt: skip
     except KeyboardInterrupt as interrupt:
         reached = str(interrupt).partition(";")[0]
         raise KeyboardInterrupt(

@@ -45,7 +45,7 @@ class CombinedForce(NetworkForce):
         if not hasattr(self, "weights_"):
             raise NotFittedError("this CombinedForce is not fitted; call fit first")
         learned = (self.weights_[f"{place}.weight"] for place in ("before", "after"))
-        return tuple(1.0 / (1.0 + np.exp(-float(w))) for w in learned)
+        return tuple(1.0 / (1.0 + np.exp(-w.item())) for w in learned)
 
     def _check_parameters(self):
         super()._check_parameters()
