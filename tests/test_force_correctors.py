@@ -210,12 +210,18 @@ def test_grid_point_on_a_particle_is_finite():
     assert np.isfinite(velocity).all()
 
 
-def test_gammas_are_learned_and_lie_between_0_and_1():
+def test_gammas_are_learned_lie_between_0_and_1_and_survive_a_file(tmp_path):
     corrector = fit(make(CombinedForce, quick(epochs=3, learning_rate=0.03)))
     gammas = corrector.gammas_
     assert len(gammas) == 2
     assert all(0 < g < 1 for g in gammas)
     assert all(g != 0.5 for g in gammas)
+    save(corrector, tmp_path / "c.safetensors")
+    again = load(tmp_path / "c.safetensors")
+    assert again.gammas_ == gammas
+    assert {k: w.shape for k, w in again.weights_.items()} == {
+        k: w.shape for k, w in corrector.weights_.items()
+    }
     for name in ("before.weight", "after.weight"):
         corrector.weights_[name] = np.array(9.0)
     assert all(0.999 < g < 1 for g in corrector.gammas_)
@@ -579,6 +585,32 @@ def test_spins_are_refused(cls):
     spins = base.system.random_states(2, 0)
     with pytest.raises(TypeError, match="HeisenbergLattice"):
         make(cls).fit(base, spins, spins)
+
+
+def test_a_checkpoint_of_another_reach_is_refused(tmp_path):
+    training = quick(epochs=1, checkpoint=str(tmp_path / "c"))
+    fit(make(ManyBodyForce, training, equivariant=True))
+    with pytest.raises(ValueError, match=r"belongs to another run .corrector"):
+        fit(make(ManyBodyForce, training, equivariant=True, reach=2.0))
+
+
+def test_a_stage_continues_only_the_stage_that_it_began_with(tmp_path):
+    """The first stage begun anew, the second one does not go on from the old one."""
+    training = quick(horizons=(1, 2), epochs=1, checkpoint=str(tmp_path / "c"))
+    base = base_step()
+    array = packed(base, 8, 0)
+    after = labels(base, array, 2)
+
+    def train(seed):
+        corrector = make(PairwiseForce, training)
+        return corrector.fit(base, array, after, random_state=seed).weights_
+
+    first = train(0)
+    again = train(0)
+    assert all((first[name] == again[name]).all() for name in first)
+    (tmp_path / "c.0").unlink()
+    with pytest.raises(ValueError, match=r"belongs to another run .before"):
+        train(1)
 
 
 def test_another_time_step_is_refused():

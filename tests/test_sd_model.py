@@ -52,7 +52,7 @@ class TestExactField:
         model = TriangularSDModel(**SMALL, field=(0, 0, 0))
         spins = model.random_states(1, 1)
         field = model.local_field(spins)
-        turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]  # reflections too: O(3)
+        turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
         np.testing.assert_allclose(model.local_field(spins @ turn.T), field @ turn.T, atol=1e-12)
         np.testing.assert_allclose(model.local_field(-spins), -field, atol=1e-12)
 

@@ -22,7 +22,7 @@ from dlintegrate import (
     load,
     save,
 )
-from dlintegrate.correctors.field_training import move_sites, point_group
+from dlintegrate.correctors.field_training import move_sites, point_group, turn_spins
 from dlintegrate.testing import check_integrator
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*period of 12 sites")
@@ -65,7 +65,7 @@ class TestEquivariantTorque:
         spins = equivariant.random_states(2, 1)
         field = equivariant.field_of(spins)
         assert np.abs(field).max() > 1e-3
-        turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]  # reflections too: O(3)
+        turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
         np.testing.assert_allclose(equivariant.field_of(spins @ turn.T), field @ turn.T, atol=1e-12)
         np.testing.assert_allclose(equivariant.field_of(-spins), -field, atol=1e-12)
 
@@ -209,6 +209,45 @@ class TestLearning:
         loss = FieldTraining(balance=balance)._squares(lambda x: 0.0 * x, batch)
         square = (torque**2).sum(1).mean((1, 2))
         assert float(loss) == pytest.approx((square ** (1 - balance)).mean())
+
+    def test_augmentation_draws_from_all_of_the_orthogonal_group(self):
+        """The matrices that the vectors of unit axes become are those that were drawn."""
+        axes = torch.eye(3).expand(4000, 3, 3)[..., None]
+        turned = turn_spins({"spins": axes.mT}, torch.Generator().manual_seed(0))["spins"]
+        matrices = turned.reshape(4000, 3, 3).double()
+        identity = torch.eye(3, dtype=torch.float64)
+        assert torch.allclose(matrices @ matrices.mT, identity.expand(4000, 3, 3), atol=1e-5)
+        assert abs(torch.det(matrices).mean()) < 5 / np.sqrt(4000), "half are reflections"
+        for sign in (1, -1):
+            some = matrices[torch.det(matrices).sign() == sign]
+            assert some.mean(dim=0).abs().max() < 5 / np.sqrt(3 * len(some))
+
+    def test_a_checkpoint_knows_the_weights_that_training_began_with(self, tmp_path):
+        first, other = (
+            fitted(EquivariantTorque(**SMALL, training=FieldTraining(epochs=n))) for n in (1, 2)
+        )
+        training = FieldTraining(
+            epochs=1, checkpoint=str(tmp_path / "c.pt"), floor=np.float64(0.3),
+            batch_size=np.int64(2),
+        )  # fmt: skip
+        for one in (first, first):  # numpy's numbers do no harm either
+            training.set_params(initial_weights=one.corrector_.state_dict())
+            fitted(EquivariantTorque(**SMALL, training=training))
+        start = {**other.corrector_.state_dict(), "scale_": first.corrector_.scale_}
+        training.set_params(initial_weights=start)
+        with pytest.raises(ValueError, match=r"belongs to another run .initial_weights"):
+            fitted(EquivariantTorque(**SMALL, training=training))
+
+    @pytest.mark.parametrize("wrong", [
+        {"optimizer": "sgd"}, {"learning_rate": -1.0}, {"scheduler": "step"},
+        {"initial_weights": {"scale_": 0.0}},
+    ])  # fmt: skip
+    def test_what_cannot_be_trained_costs_no_exact_field(self, wrong):
+        model = Priceless((6, 6))
+        network = EquivariantTorque(**SMALL, training=FieldTraining(**wrong))
+        learner = CorrectedIntegrator(SemiImplicitB(model, 0.1), network)
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            learner.fit(model.random_states(2, 0))
 
     def test_training_goes_on_from_given_weights(self):
         first = fitted(EquivariantTorque(**SMALL, training=FieldTraining(epochs=20, batch_size=1)))

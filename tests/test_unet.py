@@ -182,6 +182,23 @@ def test_dense_can_be_fitted_again_on_another_size():
     assert residue_of(corrector, base, spins).shape == spins.shape
 
 
+def test_a_checkpoint_of_another_activation_is_refused(tmp_path):
+    path = str(tmp_path / "c.pt")
+    fitted(checkpoint=path)
+    with pytest.raises(ValueError, match=r"belongs to another run .corrector"):
+        fitted(checkpoint=path, activation="relu")
+
+
+def test_the_activation_of_the_moment_decides_whatever_was_predicted_before():
+    corrector, base = fitted()
+    spins = random_spins(2, (4, 4, 4))
+    before = residue_of(corrector, base, spins)
+    other = residue_of(corrector.set_params(activation="relu"), base, spins)
+    assert not np.allclose(other, before)
+    again = residue_of(corrector.set_params(activation="silu"), base, spins)
+    np.testing.assert_array_equal(again, before)
+
+
 # --- symmetries of the training data ------------------------------------------------------
 
 

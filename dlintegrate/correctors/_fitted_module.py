@@ -31,6 +31,7 @@ class FittedModule(VersionedState):
     def check(self, base):
         """Parameters, and the lattice; see :meth:`Corrector.check`."""
         self._check_parameters()
+        self._training().initial_units(self._units)
         if getattr(base.system, "lattice", None) != "triangular":
             raise TypeError(
                 f"{type(self).__name__} needs spins on a triangular lattice, as those of "
@@ -55,7 +56,7 @@ class FittedModule(VersionedState):
         """Build a module, train it, and keep its weights."""
         import torch
 
-        from .training import generator_of
+        from .training import description, generator_of
 
         device = resolve_device(device)
         rng = generator_of(random_state)
@@ -63,8 +64,9 @@ class FittedModule(VersionedState):
             torch.manual_seed(int(rng.integers(2**62)))
             module = self._build()
         self.history_ = self._training().run(
-            module, tensors, missing, device=device, random_state=rng, progress=progress
-        )
+            module, tensors, missing, device=device, random_state=rng, progress=progress,
+            corrector=description(self),
+        )  # fmt: skip
         self._keep(module, device)
 
     def _training(self):
@@ -113,11 +115,11 @@ class FittedModule(VersionedState):
         """The module with the fitted weights, built once per device and never pickled."""
         import torch
 
+        from .training import description
+
         self._check_fitted()
         dtype = torch.float64 if self.precision == "double" else torch.float32
-        names = set(self._get_param_names()) - {"training"}
-        parameters = repr([getattr(self, name) for name in sorted(names)])
-        key = (str(device), id(self.weights_), parameters)
+        key = (str(device), id(self.weights_), self.precision, description(self))
         cache = self.__dict__.setdefault("_modules", {})
         if key not in cache:
             with torch.random.fork_rng(devices=[]):  # initial weights, to be overwritten

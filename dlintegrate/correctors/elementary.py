@@ -10,6 +10,7 @@ from .._kernels import trees as tree_kernels
 from .._kernels.sweeps import sweep_kernel
 from .._kernels.tree_program import compile_program, trees
 from ..integrators.composition import halvings_needed
+from ..systems import HeisenbergLattice
 from .base import ResidueCorrector
 
 #: Sites whose features are held in memory at a time while fitting.
@@ -92,6 +93,23 @@ class ElementaryDifferentialResidue(ResidueCorrector):
         """True: a tree of order n reaches n neighbours far."""
         return True
 
+    def check(self, base):
+        """Parameters and the system; see :meth:`Corrector.check`.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of range.
+        TypeError
+            If the system is no HeisenbergLattice.
+        """
+        self._checked()
+        if not isinstance(base.system, HeisenbergLattice):
+            raise TypeError(
+                f"system={base.system!r}: ElementaryDifferentialResidue needs a HeisenbergLattice, "
+                "whose trees it knows"
+            )
+
     def fit(self, base, X, Y, *, device="cpu", random_state=None, progress=False):
         """Regress the residue of ``base``; see :meth:`Corrector.fit`.
 
@@ -103,6 +121,7 @@ class ElementaryDifferentialResidue(ResidueCorrector):
             If a parameter is out of range, or sides are odd for a base that treats the
             sublattices differently.
         """
+        self.check(base)
         order, min_order, alpha = self._checked()
         dt = base.dt
         system = base.system.matching(X)

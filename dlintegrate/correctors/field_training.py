@@ -19,8 +19,8 @@ class FieldTraining(Estimator):
         of a sample over its mean square torque, averaged over samples: states near
         equilibrium, with small torques, count as much as the others.
     floor : float, default 0.2
-        Torques below this count as this, in units of the mean torque (or of the residue that
-        is learned). Eq. 11 has none and
+        Torques below this count as this, in units of the mean torque (of the residue that
+        is learned; of the initial weights). Eq. 11 has none and
         diverges where a torque vanishes.
     augmentation : bool, default True
         Transform each training sample at random by the symmetries of the s-d model that
@@ -74,7 +74,7 @@ max_gradient_norm, checkpoint, resume, max_seconds
         self.balance = balance
         self.initial_weights = initial_weights
 
-    def run(self, module, tensors, missing, *, device, random_state, progress):
+    def run(self, module, tensors, missing, *, device, random_state, progress, corrector=""):
         """Train ``module`` in place.
 
         Parameters
@@ -82,11 +82,13 @@ max_gradient_norm, checkpoint, resume, max_seconds
         module : torch.nn.Module
         tensors : dict of torch.Tensor, shape (n_samples, 3, X, Y)
             ``spins``, further vectors that the module takes, and ``torques`` that it should
-            give (or residues: what is perpendicular to the spins), in units of their mean.
+            give (or residues: what is perpendicular to the spins), in the units of the module.
         missing : set of str
             Symmetries that the module does not have: "rotation", "lattice".
         device, random_state, progress
             As in :meth:`Corrector.fit`.
+        corrector : str
+            Of another one, a checkpoint is refused.
 
         Returns
         -------
@@ -116,7 +118,7 @@ max_gradient_norm, checkpoint, resume, max_seconds
             augment=_augmentation(missing) if self.augmentation and missing else None,
             checkpoint=self.checkpoint, resume=self.resume, max_seconds=self.max_seconds,
             random_state=random_state, device=device, progress=progress,
-            identity=self._identity(),
+            identity={**self._identity(), "corrector": corrector},
             samples_per_pass=at_once, optimizer=self.optimizer,
         )  # fmt: skip
 
@@ -138,17 +140,31 @@ max_gradient_norm, checkpoint, resume, max_seconds
         if self.initial_weights is None:
             return ()
         try:
-            return tuple(float(self.initial_weights[name]) for name in names)
+            units = tuple(float(self.initial_weights[name]) for name in names)
         except (KeyError, TypeError, ValueError) as error:
             raise _not_initial(f"{type(error).__name__}: {error}") from None
+        if not all(0 < unit < np.inf for unit in units):
+            raise _not_initial(f"units {units}, which should be positive")
+        return units
 
     def _identity(self):
         """What makes a run another one; checkpoints of earlier versions know no balance."""
+        import torch
+
+        from .training import digest
+
         names = ["loss", "floor", "augmentation"] + ["balance"] * (self.balance != 1)
-        return {name: getattr(self, name) for name in names}
+        identity = {name: getattr(self, name) for name in names}
+        if self.initial_weights is not None:
+            start = {k: torch.as_tensor(v) for k, v in self.initial_weights.items()}
+            identity["initial_weights"] = digest(start)
+        return identity
 
     def check(self):
         """Raise ValueError for parameters that are out of range."""
+        from .training import check_training
+
+        check_training(self)
         if self.loss not in ("squares", "relative"):
             raise ValueError(f"loss={self.loss!r}: expected 'squares' or 'relative'")
         if not isinstance(self.floor, numbers.Real) or not 0 < self.floor < np.inf:
@@ -196,11 +212,14 @@ def _augmentation(missing):
 
 
 def turn_spins(batch, generator):
-    """Turn or reflect all vectors of each sample by a random element of O(3)."""
+    """Turn all vectors of each sample by a random element of O(3), half of them reflections."""
     import torch
 
+    from .unet import random_rotations
+
     some = next(iter(batch.values()))
-    turn = torch.linalg.qr(torch.randn(len(some), 3, 3, generator=generator))[0].to(some)
+    signs = 1 - 2 * torch.randint(0, 2, (len(some), 1, 1), generator=generator)
+    turn = (signs * random_rotations(len(some), generator)).to(some)
     return {k: torch.einsum("ncd,ndxy->ncxy", turn, v) for k, v in batch.items()}
 
 

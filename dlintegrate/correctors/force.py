@@ -49,6 +49,17 @@ class ForceCorrector(Corrector):
             raise ValueError(f"precision={self.precision!r}: expected 'single' or 'double'")
         self._training().check()
 
+    def check(self, base):
+        """Parameters, and that the system has particles; see :meth:`Corrector.check`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If not.
+        """
+        self._check_parameters()
+        _law_of(base.system)
+
     def fit(self, base, X, Y, *, device="cpu", random_state=None, progress=False):
         """Train by roll-out; see :meth:`Corrector.fit`.
 
@@ -63,7 +74,7 @@ class ForceCorrector(Corrector):
 
         from .training import generator_of
 
-        self._check_parameters()
+        self.check(base)
         law = _law_of(base.system)
         device = resolve_device(device)
         rng = generator_of(random_state)
@@ -79,9 +90,12 @@ class ForceCorrector(Corrector):
         return self
 
     def _train(self, module, X, Y, law, device, rng, progress):
+        from .training import description
+
         return self._training().run(
-            module, X, Y, law, device=device, random_state=rng, progress=progress
-        )
+            module, X, Y, law, device=device, random_state=rng, progress=progress,
+            corrector=description(self),
+        )  # fmt: skip
 
     def bind(self, base):
         """Return the step with the learned forces."""

@@ -1,17 +1,18 @@
 """LearnedComposition: the correction that costs nothing."""
 
-import numbers
 import warnings
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
+from .._checks import check_count
 from ..integrators.composition import SublatticeComposition
 from ..systems import HeisenbergLattice
 from . import composition_starts as starts
 from .base import Corrector
 from .composition_fit import OneStepError, Parametrisation, lbfgs, levenberg_marquardt
+from .training import generator_of
 
 _INITS = ("auto", "blanes-moan", "suzuki", "random")
 _SOLVERS = ("levenberg-marquardt", "lbfgs")
@@ -145,8 +146,8 @@ class LearnedComposition(Corrector):
         ValueError
             On bad parameters, odd lattice sides, or a system without sublattices.
         """
-        self._check(base)
-        rng = np.random.default_rng(_seed(random_state))
+        self.check(base)
+        rng = generator_of(random_state)
         self.dt_ = base.checked_dt()
         self.first_ = int(getattr(base, "first", 0))
         problem = _Problem(self, base, X, Y)
@@ -185,14 +186,19 @@ class LearnedComposition(Corrector):
         """What :meth:`bind` keeps: everything that a classical composition keeps."""
         return self.bind(base).guarantees
 
-    def _check(self, base):
+    def check(self, base):
+        """Parameters and the system; see :meth:`Corrector.check`.
+
+        Raises
+        ------
+        ValueError
+            On bad parameters, odd lattice sides, or a system without sublattices.
+        """
         for name, least in (("stages", 1), ("n_restarts", 0), ("max_iter", 0)):
-            value = getattr(self, name)
-            if not isinstance(value, numbers.Integral) or value < least:
-                raise ValueError(f"{name}={value!r}: expected an int, {least} or more")
+            check_count(name, getattr(self, name), least)
         count = self.n_fit_samples
-        if count is not None and (not isinstance(count, numbers.Integral) or count < 1):
-            raise ValueError(f"n_fit_samples={count!r}: expected None or an int, 1 or more")
+        if count is not None:
+            check_count("n_fit_samples", count, 1)
         if not _is(self.solver, *_SOLVERS):
             raise ValueError(f"solver={self.solver!r}: expected one of {_SOLVERS}")
         self._check_init()
@@ -382,13 +388,6 @@ def _split(rows, angle_function):
         return lengths, None
     safe = np.where(np.abs(lengths) > 1e-12, lengths, np.inf)
     return lengths, rows[:, 1:] / safe[:, None]
-
-
-def _seed(random_state):
-    """What ``numpy.random.default_rng`` takes, from what scikit-learn takes."""
-    if isinstance(random_state, np.random.RandomState):
-        return random_state.randint(2**31)
-    return random_state
 
 
 def _bar(iterable, progress, label):

@@ -87,13 +87,16 @@ checkpoint, resume, max_seconds :
         return list(zip(horizons, epochs, strict=True))
 
     def check(self):
-        """Raise ValueError for weights that are negative."""
+        """Raise ValueError for parameters that are out of range."""
+        from .training import check_training
+
+        check_training(self, epochs=max(epochs for _, epochs in self.stages()))
         for name in ("energy_weight", "input_noise"):
             value = getattr(self, name)
             if not isinstance(value, numbers.Real) or not 0 <= value < np.inf:
                 raise ValueError(f"{name}={value!r}: expected a number, 0 or more")
 
-    def run(self, module, X, Y, law, *, device, random_state, progress):
+    def run(self, module, X, Y, law, *, device, random_state, progress, corrector=""):
         """Train ``module`` in place, stage by stage.
 
         Parameters
@@ -106,6 +109,8 @@ checkpoint, resume, max_seconds :
             Force law, for the energy term.
         device, random_state, progress
             As in :meth:`Corrector.fit`.
+        corrector : str
+            Of another one, a checkpoint is refused.
 
         Returns
         -------
@@ -114,13 +119,15 @@ checkpoint, resume, max_seconds :
         """
         import torch
 
-        from .training import generator_of, train
+        from .training import digest, generator_of, train
 
         rng = generator_of(random_state)
         history = {}
         for stage, (horizon, epochs) in enumerate(self.stages()):
             tensors = {"start": torch.as_tensor(X), "label": torch.as_tensor(Y[:, horizon - 1])}
             checkpoint = None if self.checkpoint is None else f"{self.checkpoint}.{stage}"
+            # each stage belongs to the one before it: begun from other weights it is another run
+            before = {"before": digest(module.state_dict())} if stage else {}
             part = train(
                 module, tensors, _Loss(horizon, self.energy_weight, self.squared, law),
                 learning_rate=self.learning_rate, batch_size=self.batch_size, epochs=epochs,
@@ -131,7 +138,7 @@ checkpoint, resume, max_seconds :
                 device=device, progress=progress,
                 identity={
                     "energy_weight": self.energy_weight, "input_noise": self.input_noise,
-                    "squared": self.squared,
+                    "squared": self.squared, "corrector": corrector, **before,
                 },
             )  # fmt: skip
             part["horizon"] = [horizon] * len(part["loss"])

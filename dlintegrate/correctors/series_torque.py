@@ -16,7 +16,7 @@ _ELECTRONS = ("t1", "t3", "exchange", "mu", "temperature")
 class SeriesTorque(FieldCorrector):
     """Field from few moments of the electrons close to a site, with fitted coefficients.
 
-    The field of the s-d model is a step function of the electrons' Hamiltonian, taken at a
+    The field of the s-d model is a Fermi function of the electrons' Hamiltonian, taken at a
     site. :class:`~dlintegrate.KernelPolynomial` expands it in hundreds of Chebyshev polynomials
     on the whole lattice. Here are the first few of them, on the cluster of sites within
     ``reach`` bonds of each site, and their coefficients are those that fit the labels best,

@@ -1,10 +1,11 @@
 """The one training loop of everything that learns by stochastic gradient descent."""
 
 import hashlib
+import inspect
 import math
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 
@@ -115,7 +116,9 @@ def train(
     if validation is not None:
         options.validation_fraction = 0.0
     n_samples = _count(tensors)
-    options.check(n_samples)
+    options.check()
+    options.check_samples(n_samples)
+    options.batch_size, options.epochs = int(batch_size), int(epochs)
     device = resolve_device(device)
     module.to(device)
     ranks = process_group()
@@ -126,9 +129,10 @@ def train(
     with torch.random.fork_rng(devices=cuda):
         torch.manual_seed(run.seed)
         identity = {
-            **options.identity(), **(identity or {}), "data": _digest(tensors),
+            **options.identity(), **(identity or {}), "data": digest(tensors),
             "device": device.type,
         }  # fmt: skip
+        identity = {k: v.item() if isinstance(v, np.generic) else v for k, v in identity.items()}
         ranks.agree(identity)
         if checkpoint is not None:
             state = ranks.same(lambda: _read(checkpoint, identity) if resume else None)
@@ -155,22 +159,61 @@ def generator_of(random_state):
     return np.random.default_rng(random_state)
 
 
+#: Parameters that say how weights are trained or used, not what they mean.
+_HOW = {"training", "precision", *inspect.signature(train).parameters}
+
+
+def check_training(estimator, **replaced):
+    """Check those attributes of an estimator that are parameters of :func:`train`.
+
+    Parameters
+    ----------
+    estimator : object
+    **replaced
+        Values to check in place of those of the estimator.
+
+    Raises
+    ------
+    ValueError
+        For a value that no data make right.
+    """
+    names = [field.name for field in fields(_Options) if hasattr(estimator, field.name)]
+    _Options(**{name: getattr(estimator, name) for name in names} | replaced).check()
+
+
+def description(estimator):
+    """Class and parameters of an estimator, without those that say how and how long to train.
+
+    Parameters
+    ----------
+    estimator : Estimator
+
+    Returns
+    -------
+    str
+        Of two estimators whose trained weights mean different functions it is different.
+    """
+    kept = {k: v for k, v in estimator.get_params(deep=False).items() if k not in _HOW}
+    plain = {k: v.item() if isinstance(v, np.generic) else v for k, v in kept.items()}
+    return f"{type(estimator).__name__}({plain})"
+
+
 @dataclass
 class _Options:
-    learning_rate: float
-    batch_size: int
-    epochs: int
-    validation_fraction: float
-    patience: int | None
-    scheduler: str | None
-    max_gradient_norm: float | None
-    bf16: bool
-    max_seconds: float | None
+    learning_rate: float = 1e-3
+    batch_size: int = 64
+    epochs: int = 100
+    validation_fraction: float = 0.0
+    patience: int | None = None
+    scheduler: str | None = None
+    max_gradient_norm: float | None = None
+    bf16: bool = False
+    max_seconds: float | None = None
     scheduled: bool = False
     samples_per_pass: int | None = None
     optimizer: str = "adam"
 
-    def check(self, n_samples):
+    def check(self):
         """Raise ValueError for what cannot work."""
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise ValueError(f"learning_rate={self.learning_rate!r}: expected a positive number")
@@ -192,6 +235,9 @@ class _Options:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"{name}={value!r}: expected a positive number or None")
+
+    def check_samples(self, n_samples):
+        """Raise ValueError if none is left to train on."""
         if n_samples - self.n_validation(n_samples) < 1:
             raise ValueError(
                 f"validation_fraction={self.validation_fraction} leaves none of {n_samples} "
@@ -490,12 +536,24 @@ def _count(tensors):
     return next(iter(lengths.values()))
 
 
-def _digest(tensors):
-    """Enough of the data to notice that they are others."""
+def digest(tensors):
+    """Enough of tensors to notice that they are others.
+
+    Parameters
+    ----------
+    tensors : dict of str to torch.Tensor
+
+    Returns
+    -------
+    str
+    """
     digest = hashlib.sha256()
     for name in sorted(tensors):
         tensor = tensors[name]
-        some = tensor[:: max(1, len(tensor) // 64)].contiguous().cpu().numpy()
+        some = tensor.detach()
+        if some.ndim:
+            some = some[:: max(1, len(some) // 64)]
+        some = some.contiguous().cpu().numpy()
         digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode() + some.tobytes())
     return digest.hexdigest()
 

@@ -82,8 +82,6 @@ max_gradient_norm, bf16, checkpoint, resume, max_seconds
     False
     """
 
-    batch_tolerance = 1e-6  # single precision of a residue that is a tenth at most
-
     #: Single precision: the residue is below 0.1, its relative rounding a few 1e-7.
     batch_tolerance = 1e-7
 
@@ -123,6 +121,17 @@ max_gradient_norm, bf16, checkpoint, resume, max_seconds
         """The norm only, which the normalisation after the residue restores."""
         return frozenset({"norm"})
 
+    def check(self, base):
+        """Parameters, and the dimensions of the lattice; see :meth:`Corrector.check`.
+
+        Raises
+        ------
+        ValueError
+            If one of them cannot be.
+        """
+        self._check_parameters()
+        self._check_dimensions(getattr(base.system, "lattice_shape", ()))
+
     def fit(self, base, X, Y, *, device="cpu", random_state=None, progress=False):
         """Train on one-step labels; see :meth:`Corrector.fit`.
 
@@ -133,10 +142,10 @@ max_gradient_norm, bf16, checkpoint, resume, max_seconds
         """
         import torch
 
-        from .training import generator_of, train
+        from .training import description, generator_of, train
 
+        self.check(base)
         system = base.system.matching(X)
-        self._check_parameters()
         self._check_lattice(system.lattice_shape)
         X = np.asarray(X, dtype=np.float64)
         after = base.advance(X, 1)
@@ -161,6 +170,7 @@ max_gradient_norm, bf16, checkpoint, resume, max_seconds
             scheduler=self.scheduler, max_gradient_norm=self.max_gradient_norm, bf16=self.bf16,
             augment=self._augmentation(base), checkpoint=self.checkpoint, resume=self.resume,
             max_seconds=self.max_seconds, random_state=rng, device=device, progress=progress,
+            identity={"corrector": description(self)},
         )  # fmt: skip
         self.weights_ = {k: v.cpu().numpy().copy() for k, v in module.state_dict().items()}
         self.device_ = str(device)
@@ -234,7 +244,9 @@ max_gradient_norm, bf16, checkpoint, resume, max_seconds
         """The module with the fitted weights, built once per device and never pickled."""
         import torch
 
-        key = (str(device), id(self.weights_))
+        from .training import description
+
+        key = (str(device), id(self.weights_), description(self))
         if getattr(self, "_module_key", None) != key:
             module = self._build()
             module.load_state_dict(
@@ -272,6 +284,9 @@ max_gradient_norm, bf16, checkpoint, resume, max_seconds
         return augment
 
     def _check_parameters(self):
+        from .training import check_training
+
+        check_training(self)
         for name in ("width", "depth"):
             value = getattr(self, name)
             if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
@@ -294,13 +309,16 @@ max_gradient_norm, bf16, checkpoint, resume, max_seconds
             raise ValueError(f"sigma_range={value!r}: expected 'auto' or a positive number")
         return float(value)
 
-    def _check_lattice(self, sides):
-        sides = tuple(sides)
+    def _check_dimensions(self, sides):
         if len(sides) != 3:
             raise ValueError(
-                f"shape={sides}: UNetResidue needs a lattice of three dimensions; "
+                f"shape={tuple(sides)}: UNetResidue needs a lattice of three dimensions; "
                 "use ElementaryDifferentialResidue or LearnedComposition"
             )
+
+    def _check_lattice(self, sides):
+        sides = tuple(sides)
+        self._check_dimensions(sides)
         block = 2**self.depth
         if any(side % block for side in sides):
             raise ValueError(

@@ -227,7 +227,9 @@ class CorrectedIntegrator(VersionedState, Integrator):
             check_is_fitted(self.base)
             return self.base
         except NotFittedError:
-            return clone(self.base).fit(samples, y)
+            inner, outer = getattr(self.base, "corrector", None), self.corrector
+            alike = inner is not None and (inner.target, inner.horizon) == (outer.target, 1)
+            return clone(self.base).fit(samples, y if alike else None)
 
     def make_labels(self, samples, horizon=None):
         """Integrate samples over large steps with the reference, in parallel.

@@ -90,7 +90,7 @@ class DeepSpinPotential(Potential):
     def _fit(self, parts, validation):
         import torch
 
-        from ..correctors.training import generator_of
+        from ..correctors.training import description, generator_of
         from .training import PotentialTraining
 
         rng = generator_of(self.random_state)
@@ -112,8 +112,9 @@ class DeepSpinPotential(Potential):
             validation = self._tensors(validation)
         training = PotentialTraining() if self.training is None else self.training
         self.history_ = training.run(
-            module, tensors, self._weights(), self.scales_, validation=validation, random_state=rng
-        )
+            module, tensors, self._weights(), self.scales_, validation=validation,
+            random_state=rng, identity={"potential": description(self)},
+        )  # fmt: skip
         weights = {k: v.double().numpy().copy() for k, v in module.state_dict().items()}
         weights["shift"] = shift
         self.weights_ = weights

@@ -194,6 +194,7 @@ class EquivariantSpinPotential(Potential):
         """Train the network in steps, the regression's result being kept."""
         import torch
 
+        from ..correctors.training import description
         from .training import PotentialTraining
 
         training = PotentialTraining() if self.training is None else self.training
@@ -206,8 +207,9 @@ class EquivariantSpinPotential(Potential):
             validation = [without_shift(part, self.species_, shift) for part in validation]
             validation = self._tensors(validation, dtype)
         self.history_ = training.run(
-            module, tensors, self._weights(), self.scales_, validation=validation, random_state=rng
-        )
+            module, tensors, self._weights(), self.scales_, validation=validation,
+            random_state=rng, identity={"potential": description(self)},
+        )  # fmt: skip
         self._keep(module)
 
     def _tensors(self, parts, dtype):

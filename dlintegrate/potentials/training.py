@@ -95,6 +95,9 @@ max_gradient_norm, checkpoint, resume, max_seconds
 
     def check(self):
         """Raise ValueError for parameters that are out of range."""
+        from ..correctors.training import check_training
+
+        check_training(self)
         for name in ("energy_start", "force_start", "magnetic_start"):
             value = getattr(self, name)
             if not isinstance(value, numbers.Real) or not 0 <= value < np.inf:
