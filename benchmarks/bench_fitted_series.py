@@ -3,7 +3,8 @@
     python benchmarks/bench_fitted_series.py FOLDER
 
 ``SeriesTorque`` without a network is the rival of learned torques that knows the Hamiltonian.
-FOLDER holds the stages of ``torque_data.py`` and ``train_torque.py``. One core; 4 minutes.
+The shipped fields are timed beside it. FOLDER holds the stages of ``torque_data.py`` and
+``train_torque.py``. One core; 4 minutes.
 """
 
 import argparse
@@ -16,14 +17,21 @@ from bench_torque import processor_time
 from common import record
 from train_torque import read
 
-from dlintegrate import CorrectedIntegrator, SemiImplicitB, SeriesTorque, TriangularSDModel
+from dlintegrate import (
+    CorrectedIntegrator,
+    SemiImplicitB,
+    SeriesTorque,
+    TriangularSDModel,
+    load_pretrained,
+)
 from dlintegrate.metrics import torque_error
 
 #: Moments and reach of the cluster in bonds.
 SERIES = ((12, 6), (12, 9), (16, 9), (20, 9), (24, 9), (16, 12), (24, 12), (32, 12))
-STAGES = ("seed", "young", "younger", "later")
+STAGES = ("seed", "young", "younger", "later", "lattices", "fresh")
 #: Every so many of their states: a few coefficients are fitted.
-EVERY = 4
+EVERY = 6
+NETWORKS = ("sd-torque", "sd-torque-fast", "sd-torque-series")
 LARGE = 48
 
 
@@ -38,13 +46,18 @@ def main():
     test = {k: np.float64(v) for k, v in np.load(os.path.join(folder, "test.npz")).items()}
     runs = torque_data.unit(test["spins"])
     large = torque_data.unit(np.random.default_rng(0).normal(size=(1, LARGE, LARGE, 3)))
-    rows = []
+    learned = {name: load_pretrained(name).corrector_.field for name in NETWORKS}
     for n_moments, reach in SERIES:
-        learned = CorrectedIntegrator(SemiImplicitB(model, 1.0), SeriesTorque(n_moments, reach))
-        field = learned.fit(spins, fields + model.bias).corrector_.field
+        series = CorrectedIntegrator(SemiImplicitB(model, 1.0), SeriesTorque(n_moments, reach))
+        name = f"{n_moments} moments within {reach} bonds"
+        started_fit = time.process_time()
+        learned[name] = series.fit(spins, fields + model.bias).corrector_.field
+        print(f"fitted in {time.process_time() - started_fit:.0f} s", flush=True)
+    rows = []
+    for name, field in learned.items():
         predicted = np.stack([field(run) for run in runs])
         rows.append({
-            "moments": n_moments, "reach": reach,
+            "field": name,
             "error": torque_error(predicted, test["fields"], runs),
             "error at t = 400": torque_error(
                 predicted[:, -1], test["fields"][:, -1], runs[:, -1]

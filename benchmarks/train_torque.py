@@ -24,6 +24,7 @@ A second round has more states that began with random spins, where the gap to un
 
 A third one has as many skyrmion lattices as the second had too few, and more steps::
 
+    python benchmarks/train_torque.py FOLDER --relax second.safetensors --stage later
     python benchmarks/train_torque.py FOLDER --relax second.safetensors --stage lattices
     python benchmarks/train_torque.py FOLDER --relax second.safetensors --stage fresh
     python benchmarks/train_torque.py FOLDER --data seed young younger later lattices fresh \
@@ -253,6 +254,7 @@ def write_card(output, options, learned, spins, fields, started):
         "system": f"TriangularSDModel at its default parameters, SemiImplicitB at dt={learned.dt}",
         "training_set": f"{len(spins)} states of {spins.shape[1]}² spins from the stages "
         + ", ".join(options.data) + "; fields averaged over periodic and antiperiodic boundaries",
+        "states": {stage: len(read(options.folder, [stage])[0]) for stage in options.data},
         "network": options.network + (
             " on a series of {} moments, reach {}".format(*options.series) if options.series else ""
         ),
@@ -280,18 +282,19 @@ def write_card(output, options, learned, spins, fields, started):
 def add_earlier_rounds(card, path):
     """States, epochs and times of all rounds; each of them is kept under ``rounds``.
 
-    A state that several rounds had counts in each of them.
+    A stage that several rounds had counts once.
     """
     before = json.loads(path.read_text())
-    names = ["training_set", "epochs", "training_seconds", "processor_seconds", "final_loss"]
+    times = ["epochs", "training_seconds", "processor_seconds"]
+    names = ["training_set", "states", "final_loss", *times]
     earlier = before.get("rounds", [{name: before[name] for name in names}])
     card["rounds"] = [*earlier, {name: card[name] for name in names}]
-    for name in names[1:4]:
+    for name in times:
         card[name] += before[name]
-    n_states = sum(int(one["training_set"].split()[0]) for one in card["rounds"])
+    card["states"] = before["states"] | card["states"]
     _, description = card["training_set"].split(maxsplit=1)
     card["training_set"] = (
-        f"{n_states} states {description.removeprefix('states ')}, after those of "
+        f"{sum(card['states'].values())} {description}, and those of "
         f"{len(earlier)} earlier round{'s' * (len(earlier) > 1)}"
     )
 

@@ -10,7 +10,7 @@ from copy import deepcopy
 import xarray as xr
 
 from .. import integrators as classical
-from ..correctors import EquivariantTorque, FieldTraining
+from ..correctors import EquivariantTorque, FieldTraining, SeriesTorque
 from ..integrators import CorrectedIntegrator, MultipleTimeStep
 from ..integrators.base import Integrator
 from ..systems import ExactDiagonalization, KernelPolynomial, TriangularSDModel, skyrmion_lattice
@@ -41,27 +41,43 @@ def sd(full=False):
     exact = model()
     n, epochs = (4, 300) if full else (2, 150)
 
-    known = {}
+    def judged(dt, field):
+        return JudgedByExact(exact, classical.RungeKutta4(field, dt))
 
-    def linear(dt, train, seed):
-        if seed not in known:  # the same field at every step
-            known[seed] = _linear_field(exact, train, seed, epochs)
-        field, labels, training = known[seed]
-        return Fit(JudgedByExact(exact, classical.RungeKutta4(field, dt)), labels, training)
+    def fitted(corrector):
+        known = {}
 
+        def fit(dt, train, seed):
+            if seed not in known:  # the same field at every step
+                known[seed] = _fitted_field(exact, corrector, train, seed)
+            field, labels, training = known[seed]
+            return Fit(judged(dt, field), labels, training)
+
+        return fit
+
+    linear = EquivariantTorque(  # an exchange for each distance
+        n_vectors=4, n_directed=0, depth=0, precision="double",
+        training=FieldTraining(epochs=epochs, batch_size=4, learning_rate=0.01),
+    )  # fmt: skip
     methods = (
         *(_steps(*entry, exact) for entry in (
             ("SemiImplicitB", (20.0, 10.0, 5.0), {"drop_longitudinal": True}),
             ("RungeKutta4", (20.0, 10.0, 5.0), {}),
             ("DampedMidpoint", (10.0,), {"tol": 1e-4}),
         )),
-        *(_shorter_series(k, exact) for k in (20, 40, 60)),
-        Learned("linear field", (20.0, 10.0), linear),
-        Learned(f"{NAME} (pretrained)", (20.0, 10.0), _pretrained(
-            lambda dt, field: JudgedByExact(exact, classical.RungeKutta4(field, dt)))),
+        *(_shorter_series(k, exact) for k in (20, 28, 40, 60)),
+        Learned("linear field", (20.0, 10.0), fitted(linear)),
+        *(
+            Learned(f"SeriesTorque, {k} moments", (20.0, 10.0), fitted(SeriesTorque(k, reach)))
+            for k, reach in ((16, 9), (32, 12))
+        ),
+        *(
+            Learned(f"{name} (pretrained)", (20.0, 10.0), _pretrained(name, judged))
+            for name in (NAME, f"{NAME}-fast")
+        ),
         *(
             Learned(f"MultipleTimeStep, {k} exact fields", dts, _pretrained(
-                lambda dt, field, k=k: MultipleTimeStep(
+                NAME, lambda dt, field, k=k: MultipleTimeStep(
                     classical.SemiImplicitB(exact, dt), field, max(1, round(dt / 5)), k)))
             for k, dts in ((2, (20.0, 10.0)), (3, (20.0,)), (4, (20.0,)))
         ),
@@ -159,12 +175,8 @@ def _shorter_series(n_moments, exact):
     )  # fmt: skip
 
 
-def _linear_field(exact, train, seed, epochs):
-    """An exchange for each distance; seconds of its labels and of its training."""
-    corrector = EquivariantTorque(
-        n_vectors=4, n_directed=0, depth=0, precision="double",
-        training=FieldTraining(epochs=epochs, batch_size=4, learning_rate=0.01),
-    )  # fmt: skip
+def _fitted_field(exact, corrector, train, seed):
+    """A learned field; seconds of its labels and of its training."""
     fitted = CorrectedIntegrator(
         classical.SemiImplicitB(exact, HORIZON), corrector, random_state=seed, device="cpu"
     )
@@ -184,20 +196,20 @@ def _seconds(system, array):
     return time.process_time() - started
 
 
-def _pretrained(make):
-    """A step in the shipped field. Its labels cost what their number takes here."""
+def _pretrained(name, make):
+    """A step in a shipped field. Its labels cost what their number takes here."""
     from ..datasets import describe_pretrained, load_pretrained
 
     known = {}
 
     def fit(dt, train, seed):
-        card = describe_pretrained(NAME)
+        card = describe_pretrained(name)
         if not known:
             large = model((24, 24), KernelPolynomial(LABEL_MOMENTS, n_twists=N_TWISTS))
             known["labels"] = n_samples_of(card) * _seconds(large, large.random_states(1, 0))
-            known["field"] = load_pretrained(NAME).corrector_.stand_in(model())
+            known["field"] = load_pretrained(name).corrector_.stand_in(model())
         return Fit(
-            make(dt, known["field"]), known["labels"], float(card["processor_seconds"]), NAME
+            make(dt, known["field"]), known["labels"], float(card["processor_seconds"]), name
         )
 
     return fit
