@@ -138,8 +138,14 @@ class Results(SphinxDirective):
         headers = split(self.options.get("headers")) or [c.replace("_", " ") for c in columns]
         digits = dict(pair.split("=") for pair in split(self.options.get("digits")))
         rows = [[format_value(r.get(c), int(digits.get(c, 3))) for c in columns] for r in records]
-        origin = [] if "quiet" in self.options else [provenance(content["metadata"])]
+        origin = [] if "quiet" in self.options else [provenance(self.origin(content))]
         return [table(headers, rows), *origin]
+
+    def origin(self, content):
+        """Metadata of the run that made the table: parts of a file may have runs of their own."""
+        part = self.options.get("path", "").partition("/")[0]
+        own = lookup(content["results"], f"measured/{part}") if part else None
+        return own or content["metadata"]
 
     def wanted(self, record):
         conditions = (c.split("=") for c in split(self.options.get("where")))
