@@ -10,6 +10,7 @@ from dlintegrate import (
     CorrectedIntegrator,
     DampedMidpoint,
     EquivariantResidue,
+    EquivariantTorque,
     ExactDiagonalization,
     FieldTraining,
     HeisenbergLattice,
@@ -159,6 +160,20 @@ def test_training_goes_on_in_the_units_of_the_first_one(step):
         again.residue(EXACT, before, after), step.corrector_.residue(EXACT, before, after),
         rtol=1e-5, atol=1e-7,
     )  # fmt: skip
+
+
+def test_an_unfitted_base_learns_from_labels_of_its_own_kind():
+    """The states one step later are no fields."""
+    base = CorrectedIntegrator(
+        SemiImplicitB(EXACT, 4.0, damping=0.1, drop_longitudinal=True),
+        EquivariantTorque(n_vectors=2, n_scalars=2, n_directed=0, depth=0, training=ONCE),
+        random_state=0,
+    )
+    spins = EXACT.random_states(2, 0)
+    after = RungeKutta4(EXACT, 4.0, damping=0.1).step(spins)
+    step = CorrectedIntegrator(base, EquivariantResidue(**SMALL, training=ONCE), random_state=0)
+    step.fit(spins, after)
+    assert step.base_.corrector_.scale_ == clone(base).fit(spins).corrector_.scale_
 
 
 class TestLearning:

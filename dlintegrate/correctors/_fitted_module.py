@@ -12,11 +12,65 @@ from .field_training import FieldTraining
 SITES_PER_PASS = 2**15
 
 
-class FittedModule(VersionedState):
-    """Weights as arrays, and the module made from them where it is needed.
+class ModuleWeights(VersionedState):
+    """``weights_`` as arrays, and the module made from them where it is needed."""
 
-    Subclasses have ``precision``, ``training`` and ``_build``, and set ``weights_`` and
-    ``device_`` by :meth:`_keep`.
+    def _keep(self, module, device):
+        """Store the weights of a trained module."""
+        self.weights_ = {k: v.cpu().numpy().copy() for k, v in module.state_dict().items()}
+        self.device_ = str(device)
+        self._modules = {}
+
+    def _check_fitted(self):
+        if not hasattr(self, "weights_"):
+            raise NotFittedError(f"this {type(self).__name__} is not fitted; call fit first")
+
+    def _with_weights(self, build, device, dtype, *more):
+        """A module with the fitted weights, built once and never pickled.
+
+        Parameters
+        ----------
+        build : callable
+            Makes the module.
+        device : str or torch.device
+        dtype : torch.dtype
+        *more : hashable
+            What else makes it another module, beside the parameters.
+        """
+        import torch
+
+        from .training import description
+
+        self._check_fitted()
+        key = (str(device), dtype, id(self.weights_), description(self), *more)
+        cache = self.__dict__.setdefault("_modules", {})
+        if key not in cache:
+            with torch.random.fork_rng(devices=[]):  # initial weights, to be overwritten
+                module = build()
+            try:
+                module.load_state_dict({k: torch.as_tensor(v) for k, v in self.weights_.items()})
+            except RuntimeError:
+                raise ValueError(
+                    f"{self!r} was fitted with other parameters; fit it again"
+                ) from None
+            cache.clear()
+            cache[key] = module.to(device=device, dtype=dtype).eval().requires_grad_(False)
+        return cache[key]
+
+    def _prediction_device(self):
+        try:
+            return resolve_device(self.device_)
+        except (AttributeError, ValueError):  # not fitted, or fitted on a device not here
+            return resolve_device("cpu")
+
+    def __getstate__(self):
+        return {k: v for k, v in super().__getstate__().items() if k != "_modules"}
+
+
+class FittedModule(ModuleWeights):
+    """A module that is trained by a :class:`FieldTraining`.
+
+    Subclasses have ``precision``, ``training`` and ``_build``.
     """
 
     local = True
@@ -105,44 +159,9 @@ class FittedModule(VersionedState):
                 out[part] = function(*tensors).cpu().numpy()
         return out
 
-    def _keep(self, module, device):
-        """Store the weights of a trained module."""
-        self.weights_ = {k: v.cpu().numpy().copy() for k, v in module.state_dict().items()}
-        self.device_ = str(device)
-        self._modules = {}
-
     def _module(self, device):
-        """The module with the fitted weights, built once per device and never pickled."""
+        """The module for this precision, and its type of numbers."""
         import torch
 
-        from .training import description
-
-        self._check_fitted()
         dtype = torch.float64 if self.precision == "double" else torch.float32
-        key = (str(device), id(self.weights_), self.precision, description(self))
-        cache = self.__dict__.setdefault("_modules", {})
-        if key not in cache:
-            with torch.random.fork_rng(devices=[]):  # initial weights, to be overwritten
-                module = self._build()
-            try:
-                module.load_state_dict({k: torch.as_tensor(v) for k, v in self.weights_.items()})
-            except RuntimeError:
-                raise ValueError(
-                    f"{self!r} was fitted with other parameters; fit it again"
-                ) from None
-            cache.clear()
-            cache[key] = module.to(device=device, dtype=dtype).eval().requires_grad_(False)
-        return cache[key], dtype
-
-    def _check_fitted(self):
-        if not hasattr(self, "weights_"):
-            raise NotFittedError(f"this {type(self).__name__} is not fitted; call fit first")
-
-    def _prediction_device(self):
-        try:
-            return resolve_device(self.device_)
-        except (AttributeError, ValueError):  # not fitted, or fitted on a device not here
-            return resolve_device("cpu")
-
-    def __getstate__(self):
-        return {k: v for k, v in super().__getstate__().items() if k != "_modules"}
+        return self._with_weights(self._build, device, dtype), dtype

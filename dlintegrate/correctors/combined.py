@@ -1,7 +1,6 @@
 """CombinedForce: pairwise and many-body networks in learned proportions."""
 
 import numpy as np
-from sklearn.exceptions import NotFittedError
 
 from .many_body import many_body_net
 from .network_force import NetworkForce, check_positive
@@ -42,8 +41,7 @@ class CombinedForce(NetworkForce):
     @property
     def gammas_(self):
         """Γ1 and Γ2, the shares of the many-body force."""
-        if not hasattr(self, "weights_"):
-            raise NotFittedError("this CombinedForce is not fitted; call fit first")
+        self._check_fitted()
         learned = (self.weights_[f"{place}.weight"] for place in ("before", "after"))
         return tuple(1.0 / (1.0 + np.exp(-w.item())) for w in learned)
 

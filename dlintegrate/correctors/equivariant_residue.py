@@ -57,7 +57,7 @@ class EquivariantResidue(FittedModule, ResidueCorrector):  # type: ignore[overri
     scale_ : float
         Root mean square of the residue in the training set.
     change_ : float
-        Root mean square of what the base step changes.
+        Root mean square of what the base step changes there. With initial weights both are theirs.
     history_ : dict of lists
 
     Examples

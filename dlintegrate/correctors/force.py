@@ -3,9 +3,9 @@
 from abc import abstractmethod
 
 import numpy as np
-from sklearn.exceptions import NotFittedError
 
 from .._device import resolve_device
+from ._fitted_module import ModuleWeights
 from .base import Corrector
 from .roll_out import RollOut
 
@@ -15,7 +15,7 @@ _PAIRS_PER_PASS = 200_000
 _MOST_PARTICLES = 2000
 
 
-class ForceCorrector(Corrector):
+class ForceCorrector(ModuleWeights, Corrector):
     """Effective forces inside the base step (Park 2022, Eqs 5.1-5.3).
 
     Two kicks with learned forces replace those of velocity Verlet. A subclass builds the
@@ -82,10 +82,8 @@ class ForceCorrector(Corrector):
             torch.manual_seed(int(rng.integers(2**62)))
             module = self._build(law, base.checked_dt())
         Y = Y if Y.ndim > X.ndim else Y[:, None]
-        self._modules = {}
         self.history_ = self._train(module, X, Y, law, device, rng, progress)
-        self.weights_ = {k: v.cpu().numpy().copy() for k, v in module.state_dict().items()}
-        self.device_ = str(device)
+        self._keep(module, device)
         self.dt_ = base.checked_dt()
         return self
 
@@ -151,30 +149,12 @@ class ForceCorrector(Corrector):
         """The module with the fitted weights, built once per device and never pickled."""
         import torch
 
-        if not hasattr(self, "weights_"):
-            raise NotFittedError(f"this {type(self).__name__} is not fitted; call fit first")
+        self._check_fitted()
         if dt != self.dt_:
             raise ValueError(f"fitted for dt={self.dt_}, used with dt={dt}; fit it again")
         law = _law_of(system)
-        key = (str(device), law, self.precision, id(self.weights_))
-        cache = self.__dict__.setdefault("_modules", {})
-        if key not in cache:
-            module = self._build(law, dt)
-            module.load_state_dict({k: torch.as_tensor(v) for k, v in self.weights_.items()})
-            dtype = torch.float64 if self.precision == "double" else torch.float32
-            cache.clear()
-            cache[key] = module.to(device=device, dtype=dtype).eval().requires_grad_(False)
-        return cache[key]
-
-    def _prediction_device(self):
-        try:
-            return resolve_device(self.device_)
-        except (AttributeError, ValueError):  # not fitted, or fitted on a device not here
-            return resolve_device("cpu")
-
-    def __getstate__(self):
-        state = super().__getstate__()
-        return {k: v for k, v in state.items() if k != "_modules"}
+        dtype = torch.float64 if self.precision == "double" else torch.float32
+        return self._with_weights(lambda: self._build(law, dt), device, dtype, law)
 
 
 def _law_of(system):

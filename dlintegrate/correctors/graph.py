@@ -4,6 +4,7 @@ import numbers
 
 import numpy as np
 
+from .._checks import check_count
 from .._kernels import pair_messages
 from ..integrators.verlet import PEFRL
 from .force import ForceCorrector
@@ -84,9 +85,7 @@ class GraphForce(ForceCorrector):
         for name, least in (
             ("n_rounds", 1), ("pair_substeps", 0), ("n_moments", 1), ("width", 0), ("depth", 1)
         ):  # fmt: skip
-            value = getattr(self, name)
-            if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
-                raise ValueError(f"{name}={value!r}: expected an int of at least {least}")
+            check_count(name, getattr(self, name), least)
         if self.n_moments > pair_messages.MOMENTS:
             raise ValueError(f"n_moments={self.n_moments!r}: expected 1, 2 or 3")
         if self.pair_substeps == 0 and self.width == 0:

@@ -5,6 +5,7 @@ from abc import abstractmethod
 
 import numpy as np
 
+from .._checks import check_count
 from .force import ForceCorrector
 
 
@@ -31,9 +32,7 @@ class NetworkForce(ForceCorrector):
     def _check_parameters(self):
         super()._check_parameters()
         for name in ("width", "depth"):
-            value = getattr(self, name)
-            if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"{name}={value!r}: expected an int, 1 or more")
+            check_count(name, getattr(self, name), 1)
         if not isinstance(self.equivariant, bool | np.bool_):
             raise ValueError(f"equivariant={self.equivariant!r}: expected True or False")
 

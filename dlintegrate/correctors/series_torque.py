@@ -135,6 +135,8 @@ class SeriesTorque(FieldCorrector):
 
         Raises
         ------
+        NotFittedError
+            Before ``fit``.
         TypeError
             Without a network.
         """

@@ -30,7 +30,7 @@ class TorqueCNN(FieldCorrector):
     ----------
     weights_ : dict of str to ndarray
     scale_ : float
-        Mean torque of the training set.
+        Unit of torques: their mean over the training set, or that of the initial weights.
     history_ : dict of lists
     """
 

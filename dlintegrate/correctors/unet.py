@@ -3,10 +3,10 @@
 import numbers
 
 import numpy as np
-from sklearn.exceptions import NotFittedError
 
+from .._checks import check_count
 from .._device import resolve_device
-from ..persistence import VersionedState
+from ._fitted_module import ModuleWeights
 from .base import ResidueCorrector
 
 #: Sites per forward pass, bounds the memory of a prediction.
@@ -20,7 +20,7 @@ _AUGMENTATIONS = {
 }
 
 
-class UNetResidue(VersionedState, ResidueCorrector):
+class UNetResidue(ModuleWeights, ResidueCorrector):
     """U-Net that predicts the residue of a step (Park 2022, section 4.1).
 
     Input are the spins before and after the base step (6 channels), output is the
@@ -150,7 +150,6 @@ max_gradient_norm, bf16, checkpoint, resume, max_seconds
         X = np.asarray(X, dtype=np.float64)
         after = base.advance(X, 1)
         residue = np.asarray(Y, dtype=np.float64) - after
-        self._module, self._module_key = None, None
         self.lattice_shape_ = tuple(system.lattice_shape)
         self.scale_ = self._residue_scale(residue)
         device = resolve_device(device)
@@ -172,8 +171,7 @@ max_gradient_norm, bf16, checkpoint, resume, max_seconds
             max_seconds=self.max_seconds, random_state=rng, device=device, progress=progress,
             identity={"corrector": description(self)},
         )  # fmt: skip
-        self.weights_ = {k: v.cpu().numpy().copy() for k, v in module.state_dict().items()}
-        self.device_ = str(device)
+        self._keep(module, device)
         return self
 
     def residue(self, system, before, after):
@@ -241,30 +239,10 @@ max_gradient_norm, bf16, checkpoint, resume, max_seconds
         return UNet(n_inputs, self.width, self.depth, bottom, self.activation)
 
     def _network(self, device):
-        """The module with the fitted weights, built once per device and never pickled."""
+        """The module with the fitted weights."""
         import torch
 
-        from .training import description
-
-        key = (str(device), id(self.weights_), description(self))
-        if getattr(self, "_module_key", None) != key:
-            module = self._build()
-            module.load_state_dict(
-                {k: torch.as_tensor(np.float32(v)) for k, v in self.weights_.items()}
-            )
-            self._module = module.to(device).eval().requires_grad_(False)
-            self._module_key = key
-        return self._module
-
-    def _prediction_device(self):
-        try:
-            return resolve_device(self.device_)
-        except ValueError:  # fitted on a device that is not here
-            return resolve_device("cpu")
-
-    def __getstate__(self):
-        state = super().__getstate__()
-        return {k: v for k, v in state.items() if k not in ("_module", "_module_key")}
+        return self._with_weights(self._build, device, torch.float32)
 
     def _augmentation(self, base):
         kinds = _AUGMENTATIONS[self.augmentation]
@@ -288,9 +266,7 @@ max_gradient_norm, bf16, checkpoint, resume, max_seconds
 
         check_training(self)
         for name in ("width", "depth"):
-            value = getattr(self, name)
-            if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"{name}={value!r}: expected an int, 1 or more")
+            check_count(name, getattr(self, name), 1)
         for name, valid in (
             ("bottleneck", ("conv", "dense")),
             ("output", ("sigmoid", "linear")),
@@ -327,8 +303,7 @@ max_gradient_norm, bf16, checkpoint, resume, max_seconds
             )
 
     def _check_fitted_lattice(self, sides):
-        if not hasattr(self, "weights_"):
-            raise NotFittedError("this UNetResidue is not fitted; call fit first")
+        self._check_fitted()
         self._check_lattice(sides)
         if not self.local and tuple(sides) != tuple(self.lattice_shape_):
             raise ValueError(
