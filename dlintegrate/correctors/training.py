@@ -16,6 +16,7 @@ from .process_group import process_group
 _FORMAT = 1
 _WARM_UP = 0.02  #: share of a cosine schedule in which the rate rises from zero
 _PLATEAU_FACTOR, _PLATEAU_EPOCHS = 0.5, 5
+_ANEW = "pass resume=False (on the command line, leave --resume out) to start anew"
 
 
 def train(
@@ -316,7 +317,7 @@ class _Run:
             raise ValueError(
                 f"checkpoint={os.fspath(path)!r} holds another network "
                 f"({str(error).splitlines()[-1].strip()}); "
-                "pass resume=False to start anew, or another path"
+                f"{_ANEW}, or pass another path"
             ) from None
         optimizer.load_state_dict(state["optimizer"])
         for key, value in state["run"].items():
@@ -513,7 +514,7 @@ def _read(path, identity):
         told = ", ".join(f"{k}: {theirs.get(k)!r} then, {identity[k]!r} now" for k in changed)
         raise ValueError(
             f"checkpoint={name!r} belongs to another run ({told}); "
-            "pass resume=False to start anew, or another path"
+            f"{_ANEW}, or pass another path"
         )
     return state
 
@@ -561,5 +562,5 @@ def digest(tensors):
 def _damaged(name, error):
     return ValueError(
         f"checkpoint={name!r} is damaged or not a checkpoint ({type(error).__name__}); "
-        "delete it, or pass resume=False to start anew"
+        f"delete it, or {_ANEW}"
     )
