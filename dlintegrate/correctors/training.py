@@ -513,8 +513,7 @@ def _read(path, identity):
     if changed:
         told = ", ".join(f"{k}: {theirs.get(k)!r} then, {identity[k]!r} now" for k in changed)
         raise ValueError(
-            f"checkpoint={name!r} belongs to another run ({told}); "
-            f"{_ANEW}, or pass another path"
+            f"checkpoint={name!r} belongs to another run ({told}); {_ANEW}, or pass another path"
         )
     return state
 
