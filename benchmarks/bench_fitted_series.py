@@ -13,7 +13,7 @@ import time
 
 import numpy as np
 import torque_data
-from bench_torque import processor_time
+from bench_torque import NETWORKS, processor_time
 from common import record
 from train_torque import read
 
@@ -31,7 +31,6 @@ SERIES = ((12, 6), (12, 9), (16, 9), (20, 9), (24, 9), (16, 12), (24, 12), (32, 
 STAGES = ("seed", "young", "younger", "later", "lattices", "fresh")
 #: Every so many of their states: a few coefficients are fitted.
 EVERY = 6
-NETWORKS = ("sd-torque", "sd-torque-fast", "sd-torque-series")
 LARGE = 48
 
 
@@ -46,7 +45,8 @@ def main():
     test = {k: np.float64(v) for k, v in np.load(os.path.join(folder, "test.npz")).items()}
     runs = torque_data.unit(test["spins"])
     large = torque_data.unit(np.random.default_rng(0).normal(size=(1, LARGE, LARGE, 3)))
-    learned = {name: load_pretrained(name).corrector_.field for name in NETWORKS}
+    shipped = (*NETWORKS, "sd-torque-series")
+    learned = {name: load_pretrained(name).corrector_.field for name in shipped}
     for n_moments, reach in SERIES:
         series = CorrectedIntegrator(SemiImplicitB(model, 1.0), SeriesTorque(n_moments, reach))
         name = f"{n_moments} moments within {reach} bonds"

@@ -28,7 +28,7 @@ A third one has as many skyrmion lattices as the second had too few, and more st
     python benchmarks/train_torque.py FOLDER --relax second.safetensors --stage lattices
     python benchmarks/train_torque.py FOLDER --relax second.safetensors --stage fresh
     python benchmarks/train_torque.py FOLDER --data seed young younger later lattices fresh \
-        --batch-size 2 --start second.safetensors --threads 2 --learning-rate 6e-3 --minutes 75 \
+        --batch-size 2 --start second.safetensors --threads 2 --learning-rate 6e-3 --minutes 78 \
         --n-vectors 16 --n-scalars 12 --n-hidden 40 --depth 6 \
         --output dlintegrate/datasets/weights/sd-torque.safetensors
 

@@ -86,14 +86,6 @@ def _checkpoint_parameters(corrector):
 
 def _training(corrector):
     """The training that a corrector holds, or the one that it would make itself."""
-    from .. import FieldTraining, ForceCorrector, PotentialTraining, RollOut
-    from ..correctors._fitted_module import FittedModule
-    from ..potentials import Potential
-
-    if corrector.training is not None:
-        return clone(corrector.training)
-    if isinstance(corrector, ForceCorrector):
-        return RollOut()
-    if isinstance(corrector, Potential):
-        return PotentialTraining()
-    return FieldTraining() if isinstance(corrector, FittedModule) else None
+    own = getattr(corrector, "_training", None)
+    training = corrector.training if own is None else own()
+    return None if training is None else clone(training)

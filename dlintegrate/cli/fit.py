@@ -50,12 +50,13 @@ def _run(arguments):
             configuration.table[key] = value
     estimator = configuration.corrected()
     output, progress = arguments.output, wants_progress(arguments)
+    samples = samples_description(configuration)  # before the training: their file may change
     if arguments.resume and os.path.exists(output):
         if not same_parameters(load(output), estimator):
             raise ValueError(
                 f"--resume: {output} was fitted with other parameters; --overwrite replaces it"
             )
-        if description_of(output) != samples_description(configuration):
+        if description_of(output) != samples:
             raise ValueError(
                 f"--resume: {output} was fitted to other samples; --overwrite replaces it"
             )
@@ -79,6 +80,6 @@ def _run(arguments):
         ) from None
     say(f"fitted in {time.perf_counter() - started:.1f} s; it keeps "
         f"{', '.join(sorted(estimator.guarantees)) or 'nothing to rounding'}")  # fmt: skip
-    save(estimator.set_params(n_jobs=own_jobs), output, samples_description(configuration))
+    save(estimator.set_params(n_jobs=own_jobs), output, samples)
     remove_checkpoints(checkpoint)
     say(f"{output}: dt = {estimator.dt:g}; dlintegrate simulate and dlintegrate.load read it")

@@ -12,6 +12,37 @@ from .field_training import FieldTraining
 SITES_PER_PASS = 2**15
 
 
+def with_weights(build, weights, owner):
+    """A new module with fitted weights.
+
+    Parameters
+    ----------
+    build : callable
+        Makes the module.
+    weights : dict of str to ndarray
+    owner : estimator
+        Whose weights they are.
+
+    Returns
+    -------
+    torch.nn.Module
+
+    Raises
+    ------
+    ValueError
+        If the weights do not fit into it.
+    """
+    import torch
+
+    with torch.random.fork_rng(devices=[]):  # initial weights, to be overwritten
+        module = build()
+    try:
+        module.load_state_dict({k: torch.as_tensor(v) for k, v in weights.items()})
+    except RuntimeError:
+        raise ValueError(f"{owner!r} was fitted with other parameters; fit it again") from None
+    return module
+
+
 class ModuleWeights(VersionedState):
     """``weights_`` as arrays, and the module made from them where it is needed."""
 
@@ -37,22 +68,13 @@ class ModuleWeights(VersionedState):
         *more : hashable
             What else makes it another module, beside the parameters.
         """
-        import torch
-
         from .training import description
 
         self._check_fitted()
         key = (str(device), dtype, id(self.weights_), description(self), *more)
         cache = self.__dict__.setdefault("_modules", {})
         if key not in cache:
-            with torch.random.fork_rng(devices=[]):  # initial weights, to be overwritten
-                module = build()
-            try:
-                module.load_state_dict({k: torch.as_tensor(v) for k, v in self.weights_.items()})
-            except RuntimeError:
-                raise ValueError(
-                    f"{self!r} was fitted with other parameters; fit it again"
-                ) from None
+            module = with_weights(build, self.weights_, self)
             cache.clear()
             cache[key] = module.to(device=device, dtype=dtype).eval().requires_grad_(False)
         return cache[key]

@@ -129,10 +129,6 @@ class SeriesTorque(FieldCorrector):
     def state_dict(self):
         """Of the network; see :meth:`FieldCorrector.state_dict`.
 
-        Returns
-        -------
-        dict of str to ndarray
-
         Raises
         ------
         NotFittedError

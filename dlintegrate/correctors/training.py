@@ -6,6 +6,7 @@ import math
 import os
 import time
 from dataclasses import dataclass, field, fields
+from functools import cache
 
 import numpy as np
 
@@ -182,6 +183,12 @@ def check_training(estimator, **replaced):
     _Options(**{name: getattr(estimator, name) for name in names} | replaced).check()
 
 
+@cache
+def _meaning(cls):
+    """Parameters that are not in ``_HOW``; kept, because every step of a network asks for them."""
+    return tuple(name for name in cls._get_param_names() if name not in _HOW)
+
+
 def description(estimator):
     """Class and parameters of an estimator, without those that say how and how long to train.
 
@@ -194,7 +201,7 @@ def description(estimator):
     str
         Of two estimators whose trained weights mean different functions it is different.
     """
-    kept = {k: v for k, v in estimator.get_params(deep=False).items() if k not in _HOW}
+    kept = {name: getattr(estimator, name) for name in _meaning(type(estimator))}
     plain = {k: v.item() if isinstance(v, np.generic) else v for k, v in kept.items()}
     return f"{type(estimator).__name__}({plain})"
 

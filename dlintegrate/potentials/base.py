@@ -221,6 +221,12 @@ class Potential(VersionedState, BaseEstimator, ABC):
         """Which atoms carry a moment, shape (n_atoms,)."""
         return self.moments_[numbers_of(part.species.values, self.species_)] > 0
 
+    def _training(self):
+        """Of potentials with that parameter."""
+        from .training import PotentialTraining
+
+        return PotentialTraining() if self.training is None else self.training
+
     def _check_parameters(self):
         """Raise ValueError for parameters that are out of range."""
         for name in ("energy_weight", "force_weight", "magnetic_weight", "virial_weight"):

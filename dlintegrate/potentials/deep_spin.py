@@ -91,7 +91,6 @@ class DeepSpinPotential(Potential):
         import torch
 
         from ..correctors.training import description, generator_of
-        from .training import PotentialTraining
 
         rng = generator_of(self.random_state)
         before = getattr(self, "weights_", None) if self.warm_start else None
@@ -110,8 +109,7 @@ class DeepSpinPotential(Potential):
         if validation is not None:
             validation = [without_shift(part, self.species_, shift) for part in validation]
             validation = self._tensors(validation)
-        training = PotentialTraining() if self.training is None else self.training
-        self.history_ = training.run(
+        self.history_ = self._training().run(
             module, tensors, self._weights(), self.scales_, validation=validation,
             random_state=rng, identity={"potential": description(self)},
         )  # fmt: skip
@@ -153,19 +151,12 @@ class DeepSpinPotential(Potential):
 
     def _module(self):
         """The fitted network, built once and never pickled."""
-        import torch
+        from ..correctors._fitted_module import with_weights
 
         key = (id(self.weights_), self.precision)
         cache = self.__dict__.setdefault("_cache", {})
         if cache.get("key") != key:
-            with torch.random.fork_rng(devices=[]):
-                module = self._build()
-            try:
-                module.load_state_dict({k: torch.as_tensor(v) for k, v in self.weights_.items()})
-            except RuntimeError:
-                raise ValueError(
-                    f"{self!r} was fitted with other parameters; fit it again"
-                ) from None
+            module = with_weights(self._build, self.weights_, self)
             cache.update(key=key, module=module.eval().requires_grad_(False))
             # a sum that single precision would round to its last digits
             cache["shift"] = self.weights_["shift"]

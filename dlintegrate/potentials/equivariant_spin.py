@@ -195,9 +195,7 @@ class EquivariantSpinPotential(Potential):
         import torch
 
         from ..correctors.training import description
-        from .training import PotentialTraining
 
-        training = PotentialTraining() if self.training is None else self.training
         dtype = torch.float64 if self.precision == "double" else torch.float32
         module = self._module(dtype)
         for name in ("forms", "channels", "linear"):
@@ -206,7 +204,7 @@ class EquivariantSpinPotential(Potential):
         if validation is not None:
             validation = [without_shift(part, self.species_, shift) for part in validation]
             validation = self._tensors(validation, dtype)
-        self.history_ = training.run(
+        self.history_ = self._training().run(
             module, tensors, self._weights(), self.scales_, validation=validation,
             random_state=rng, identity={"potential": description(self)},
         )  # fmt: skip
