@@ -91,6 +91,10 @@ POLICIES = {
     "later": (6, 16, 24, [20, 80, 160, 320, 560]),
     "fresh": (8, 150, 0, [0, 8, 24, 60]),
     "lattices": (9, 0, 130, [0, 15, 50, 120]),
+    "random4": (10, 450, 0, [0, 10, 30, 80]),
+    "sooner4": (11, 250, 0, [0, 4, 18, 50]),
+    "lattices4": (12, 0, 100, [0, 15, 50, 120]),
+    "later4": (13, 24, 24, [20, 80, 160, 320, 560]),
 }
 #: Moments of their labels: torque errors of 6e-3, far below those of what learns from them.
 POLICY_MOMENTS = 96
