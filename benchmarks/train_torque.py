@@ -29,7 +29,19 @@ A third one has as many skyrmion lattices as the second had too few, and more st
     python benchmarks/train_torque.py FOLDER --relax second.safetensors --stage fresh
     python benchmarks/train_torque.py FOLDER --data seed young younger later lattices fresh \
         --batch-size 2 --start second.safetensors --threads 2 --learning-rate 6e-3 --minutes 78 \
-        --n-vectors 16 --n-scalars 12 --n-hidden 40 --depth 6 \
+        --n-vectors 16 --n-scalars 12 --n-hidden 40 --depth 6 --output third.safetensors
+
+A fourth one has new states only, nine tenths of them random spins and what they soon become::
+
+    for stage in random4 sooner4 random5 sooner5; do
+        python benchmarks/train_torque.py FOLDER --stage $stage \
+            --relax dlintegrate/datasets/weights/sd-torque-fast.safetensors
+    done
+    python benchmarks/train_torque.py FOLDER --relax third.safetensors --stage lattices4
+    python benchmarks/train_torque.py FOLDER --relax third.safetensors --stage later4
+    python benchmarks/train_torque.py FOLDER --data seed random4 sooner4 random5 sooner5 lattices4 \
+        later4 --batch-size 2 --start third.safetensors --threads 2 --learning-rate 6e-3 \
+        --minutes 80 --n-vectors 16 --n-scalars 12 --n-hidden 40 --depth 6 \
         --output dlintegrate/datasets/weights/sd-torque.safetensors
 
 ``--relax`` lets new starts relax in the learned field and labels what they become, so that the

@@ -75,20 +75,24 @@ def spread(x, first, weights, geometry, out):
         The row of the lattice that is the first in ``out``.
     weights : ndarray, shape (n, n_taps)
     geometry : tuple
-        Reach, where a padded plane has the neighbours of its first site, a buffer for such
-        a plane, and one for what :func:`sum_taps` fills.
+        Reach, where a padded plane has the neighbours of its first site, a buffer for m such
+        planes, and one for what :func:`sum_taps` fills.
     out : ndarray, shape (n, m, n_rows, Y)
     """
     reach, places, padded, flat = geometry
     n, m, n_rows, n_y = out.shape
     width = n_y + 2 * reach
+    plane = width * (n_rows + 2 * reach)
+    sums = flat[: (m - 1) * plane + (n_rows - 1) * width + n_y]
     for k in range(n):
         for c in range(m):
-            pad(x[k, c], first, n_rows, reach, padded)
-            sum_taps(padded, weights[k], places, flat)
+            pad(x[k, c], first, n_rows, reach, padded[c * plane :])
+        sum_taps(padded, weights[k], places, sums)  # of m planes at once: one long loop
+        for c in range(m):
             for i in range(n_rows):
+                begin = c * plane + i * width
                 for j in range(n_y):
-                    out[k, c, i, j] = flat[i * width + j]
+                    out[k, c, i, j] = sums[begin + j]
 
 
 @kernel
@@ -206,6 +210,27 @@ def _from_orders(orders, a, b, c, d, e, f):
 
 
 @kernel
+def turn_to_orders(x, out):
+    """Directions of ``x`` (n, 6, k) to cosines and sines of the orders of the angle, (6, n, k)."""
+    for c in range(len(x)):
+        _to_orders(x[c, 0], x[c, 1], x[c, 2], x[c, 3], x[c, 4], x[c, 5], out[:, c])
+
+
+@kernel
+def turn_from_orders(orders, out):
+    """The transpose of :func:`turn_to_orders`."""
+    for c in range(len(out)):
+        _from_orders(orders[:, c], out[c, 0], out[c, 1], out[c, 2], out[c, 3], out[c, 4], out[c, 5])
+
+
+@kernel
+def halves(scratch, n, k):
+    """Two arrays (6, n, k) in a buffer."""
+    size = 6 * n * k
+    return scratch[:size].reshape(6, n, k), scratch[size : 2 * size].reshape(6, n, k)
+
+
+@kernel
 def mix(x, orders, scratch, out):
     """Mix channels and directions, as the matrix does that depends on angles alone.
 
@@ -215,37 +240,15 @@ def mix(x, orders, scratch, out):
     ----------
     x, out : ndarray, shape (n, 6, k)
     orders : ndarray, shape (4, n, n)
-        See :func:`order_matrices`.
+        See ``Mixing.orders``.
     scratch : ndarray
         Buffer for two arrays as large as ``x``.
     """
-    n, _, k = x.shape
-    turned = scratch[: 6 * n * k].reshape(6, n, k)
-    mixed = scratch[6 * n * k : 12 * n * k].reshape(6, n, k)
-    for c in range(n):
-        _to_orders(x[c, 0], x[c, 1], x[c, 2], x[c, 3], x[c, 4], x[c, 5], turned[:, c])
+    turned, mixed = halves(scratch, x.shape[0], x.shape[2])
+    turn_to_orders(x, turned)
     for number in range(6):
         np.dot(orders[(number + 1) // 2], turned[number], mixed[number])
-    for c in range(n):
-        _from_orders(mixed[:, c], out[c, 0], out[c, 1], out[c, 2], out[c, 3], out[c, 4], out[c, 5])
-
-
-def order_matrices(mixing):
-    """One matrix for each order of the angle, of a matrix on channels and directions.
-
-    Parameters
-    ----------
-    mixing : ndarray, shape (6 n, 6 n)
-
-    Returns
-    -------
-    ndarray, shape (4, n, n)
-    """
-    n = len(mixing) // 6
-    from_first = mixing.reshape(n, 6, n, 6)[:, 0]
-    angle = np.arange(6) * np.pi / 3
-    waves = np.cos(np.arange(4)[:, None] * angle) / np.array([6, 3, 3, 6])[:, None]
-    return np.ascontiguousarray(np.einsum("acd,kd->kac", from_first, waves.astype(mixing.dtype)))
+    turn_from_orders(mixed, out)
 
 
 @kernel

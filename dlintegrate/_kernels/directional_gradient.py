@@ -5,7 +5,16 @@ Gradients of weights are added to what is there.
 
 import numpy as np
 
-from .directional import add_times, dot, pad, sum_taps, times
+from .directional import (
+    add_times,
+    dot,
+    halves,
+    pad,
+    sum_taps,
+    times,
+    turn_from_orders,
+    turn_to_orders,
+)
 from .jit import kernel, summing_kernel
 
 
@@ -54,26 +63,56 @@ def spread_gradient(g, x, opposite, geometry, gx, gweights):
     """
     reach, places, padded, flat = geometry
     n, m, n_x, n_y = x.shape
-    width, length = n_y + 2 * reach, len(flat)
+    width = n_y + 2 * reach
+    plane = width * (n_x + 2 * reach)
+    length = (m - 1) * plane + (n_x - 1) * width + n_y
     for k in range(n):
         for c in range(m):
-            pad(g[k, c], 0, n_x, reach, padded)
-            sum_taps(padded, opposite[k], places, flat)
+            pad(g[k, c], 0, n_x, reach, padded[c * plane :])
+        sum_taps(padded, opposite[k], places, flat[:length])
+        for c in range(m):
             for i in range(n_x):
+                begin = c * plane + i * width
                 for j in range(n_y):
-                    gx[k, c, i, j] += flat[i * width + j]
-            pad(x[k, c], 0, n_x, reach, padded)
-            flat[:] = np.float32(0.0)
+                    gx[k, c, i, j] += flat[begin + j]
+        flat[:length] = np.float32(0.0)
+        for c in range(m):
+            pad(x[k, c], 0, n_x, reach, padded[c * plane :])
             for i in range(n_x):
+                begin = c * plane + i * width
                 for j in range(n_y):
-                    flat[i * width + j] = g[k, c, i, j]
-            for t in range(0, len(places), 5):
-                p, q, r, s, u = (places[t], places[t + 1], places[t + 2], places[t + 3],
-                                 places[t + 4])  # fmt: skip
-                _add_products(
-                    padded[p : p + length], padded[q : q + length], padded[r : r + length],
-                    padded[s : s + length], padded[u : u + length], flat, gweights[k, t : t + 5],
-                )  # fmt: skip
+                    flat[begin + j] = g[k, c, i, j]
+        for t in range(0, len(places), 5):
+            p, q, r, s, u = (places[t], places[t + 1], places[t + 2], places[t + 3],
+                             places[t + 4])  # fmt: skip
+            _add_products(
+                padded[p : p + length], padded[q : q + length], padded[r : r + length],
+                padded[s : s + length], padded[u : u + length], flat[:length],
+                gweights[k, t : t + 5],
+            )  # fmt: skip
+
+
+@kernel
+def mix_gradient(g, x, transposed, scratch, gx, gorders):
+    """Fill ``gx``, and add to ``gorders``, what ``g`` says of ``mix(x)``.
+
+    Parameters
+    ----------
+    g, x, gx : ndarray, shape (n, 6, k)
+    transposed : ndarray, shape (4, n, n)
+        The transposed matrices of the orders.
+    scratch : ndarray
+        See :func:`.directional.mix`.
+    gorders : ndarray, shape (4, n, n)
+    """
+    turned, other = halves(scratch, x.shape[0], x.shape[2])
+    turn_to_orders(g, turned)
+    turn_to_orders(x, other)
+    for number in range(6):
+        gorders[(number + 1) // 2] += np.dot(turned[number], other[number].T)
+    for number in range(6):
+        np.dot(transposed[(number + 1) // 2], turned[number], other[number])
+    turn_from_orders(other, gx)
 
 
 @kernel
@@ -158,7 +197,7 @@ def block_gradient(
     gtaps, gmixing, gscalar_taps, gscalar_mixing, gpartner, ghidden, gshift, ggate, goffset = (
         gweights
     )
-    unmixed, sums, partners, unmixed_scalars, known, roots, bent, layer, gates, _ = buffers
+    unmixed, sums, partners, unmixed_scalars, known, roots, bent, layer, gates, scratch = buffers
     gsums, gunmixed, gpartners, ggates, gbent, gknown, row = spare
     n_vectors, n_scalars, n_hidden = len(vectors), len(scalars), len(layer)
     n_x, n_y = scalars.shape[2:]
@@ -184,19 +223,20 @@ def block_gradient(
     gpartner += np.dot(gpairs, sums.reshape(n_vectors, 18 * n).T)
     np.dot(partner, gpairs, gunmixed.reshape(n_vectors, 18 * n))
     _add(gunmixed.reshape(n_vectors * 18 * n), gsums.reshape(n_vectors * 18 * n))
-    gmixed = gsums.reshape(6 * n_vectors, 3 * n)
-    gmixing += np.dot(gmixed, unmixed.reshape(6 * n_vectors, 3 * n).T)
-    np.dot(mixing, gmixed, gunmixed.reshape(6 * n_vectors, 3 * n))
+    whole = (n_vectors, 6, 3 * n)
+    mix_gradient(
+        gsums.reshape(whole), unmixed.reshape(whole), mixing, scratch, gunmixed.reshape(whole),
+        gmixing,
+    )  # fmt: skip
     spread_gradient(
         gunmixed.reshape(6 * n_vectors, 3, n_x, n_y), vectors.reshape(6 * n_vectors, 3, n_x, n_y),
         taps, geometry, gvectors.reshape(6 * n_vectors, 3, n_x, n_y), gtaps,
     )  # fmt: skip
     stayed = gknown[2 * n_vectors : 2 * n_vectors + n_scalars]
     _add(stayed.reshape(6 * n_scalars * n), gscalars.reshape(6 * n_scalars * n))
-    garrived = gknown[2 * n_vectors + n_scalars :].reshape(6 * n_scalars, n)
-    gscalar_mixing += np.dot(garrived, unmixed_scalars.reshape(6 * n_scalars, n).T)
+    garrived = gknown[2 * n_vectors + n_scalars :]
     # what stayed has been used: its place is that of the gradient before mixing
-    np.dot(scalar_mixing, garrived, stayed.reshape(6 * n_scalars, n))
+    mix_gradient(garrived, unmixed_scalars, scalar_mixing, scratch, stayed, gscalar_mixing)
     spread_gradient(
         stayed.reshape(6 * n_scalars, 1, n_x, n_y), scalars.reshape(6 * n_scalars, 1, n_x, n_y),
         scalar_taps, geometry, gscalars.reshape(6 * n_scalars, 1, n_x, n_y), gscalar_taps,

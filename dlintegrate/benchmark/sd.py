@@ -6,6 +6,7 @@ is what ``sd-torque`` was trained to give.
 
 import time
 from copy import deepcopy
+from functools import cache
 
 import xarray as xr
 
@@ -196,6 +197,13 @@ def _seconds(system, array):
     return time.process_time() - started
 
 
+@cache
+def _label_seconds():
+    """Processor time of one label of the shipped fields, here."""
+    large = model((24, 24), KernelPolynomial(LABEL_MOMENTS, n_twists=N_TWISTS))
+    return _seconds(large, large.random_states(1, 0))
+
+
 def _pretrained(name, make):
     """A step in a shipped field. Its labels cost what their number takes here."""
     from ..datasets import describe_pretrained, load_pretrained
@@ -205,8 +213,7 @@ def _pretrained(name, make):
     def fit(dt, train, seed):
         card = describe_pretrained(name)
         if not known:
-            large = model((24, 24), KernelPolynomial(LABEL_MOMENTS, n_twists=N_TWISTS))
-            known["labels"] = n_samples_of(card) * _seconds(large, large.random_states(1, 0))
+            known["labels"] = n_samples_of(card) * _label_seconds()
             known["field"] = load_pretrained(name).corrector_.stand_in(model())
         return Fit(
             make(dt, known["field"]), known["labels"], float(card["processor_seconds"]), name

@@ -14,7 +14,7 @@ from torch.nn import functional
 from .._kernels import directional as layers
 from .._kernels import directional_gradient as gradients
 
-_BLOCK = 9  #: arrays of weights of a block
+_FIRST, _BLOCK = 5, 9  #: arrays of weights before the blocks, and of each block
 _LOT = 4000  #: sites times channels of vectors that a block takes at a time; bounds its memory
 _FREE: deque = deque(maxlen=64)  #: buffers that nobody uses
 _LOCK = threading.Lock()
@@ -44,13 +44,14 @@ class KernelNetwork(torch.autograd.Function):
         runs = known or _borrow(_n_threads(inputs), arrays, ctx.reaches, inputs.shape[2:], True)
         gfields = np.ascontiguousarray(gradient.numpy())
         totals = [[np.zeros_like(array) for array in arrays] for _ in runs]
+        blocks = [_transposed(block, ctx.reaches[0]) for block in _blocks(arrays)]
 
         def samples_of(number):
             kept = known is not None  # of each run, its last sample
             for k in reversed(range(number, len(inputs), len(runs))):
                 if not kept:
                     runs[number].forward(arrays, inputs[k], np.empty_like(gfields[k]))
-                runs[number].backward(arrays, gfields[k], totals[number])
+                runs[number].backward(arrays, blocks, gfields[k], totals[number])
                 kept = False
 
         _each(samples_of, len(runs))
@@ -62,11 +63,20 @@ class KernelNetwork(torch.autograd.Function):
         return (None, None, *cut)
 
 
-def _by_orders(block):
-    """The weights of a block as its kernel takes them."""
-    taps, mixing, scalar_taps, scalar_mixing, *others = block
-    orders, scalar_orders = map(layers.order_matrices, (mixing, scalar_mixing))
-    return (taps, orders, scalar_taps, scalar_orders, *others)
+def _transposed(block, reach):
+    """The weights of a block as its gradient takes them."""
+    taps, mixing, scalar_taps, scalar_mixing, partner, hidden, _, gate, _ = block
+    n_taps = 3 * reach * (reach + 1) + 1
+    opposite = []
+    for weights in (taps, scalar_taps):
+        turned = np.zeros_like(weights)
+        turned[:, :n_taps] = weights[:, n_taps - 1 :: -1]
+        opposite.append(turned)
+    mixing, scalar_mixing, partner, hidden, gate = (
+        np.ascontiguousarray(m.swapaxes(-1, -2))
+        for m in (mixing, scalar_mixing, partner, hidden, gate)
+    )
+    return opposite[0], mixing, opposite[1], scalar_mixing, partner, hidden, gate
 
 
 def predict(spins, reaches, arrays):
@@ -127,11 +137,16 @@ def as_arrays(weights):
     """Arrays of the weights, with taps in whole groups."""
     arrays = []
     for number, weight in enumerate(weights):
-        place = number - 5
+        place = number - _FIRST
         if place >= 0 and place % _BLOCK in (0, 2):
             weight = functional.pad(weight, (0, -weight.shape[1] % layers.GROUP))
         arrays.append(np.ascontiguousarray(weight.detach().numpy()))
     return arrays
+
+
+def _blocks(arrays):
+    """Those of the blocks, one tuple for each."""
+    return [tuple(arrays[k : k + _BLOCK]) for k in range(_FIRST, len(arrays), _BLOCK)]
 
 
 def _rows_at_once(n_x, n_y, n_vectors):
@@ -154,10 +169,11 @@ class _Run:
 
     def __init__(self, key, arrays):
         _, dtype, (self.reach, self.first_reach), sides, keep = self.key = key
-        first, _, _, gate, _, *blocks = arrays
-        self.depth = len(blocks) // _BLOCK
+        first, _, _, gate, *_ = arrays
+        blocks = _blocks(arrays)
+        self.depth = len(blocks)
         self.n_vectors, self.n_scalars = gate.shape
-        n_hidden = len(blocks[5]) if blocks else 1
+        n_hidden = len(blocks[0][5]) if blocks else 1
         n_x, n_y = sides
         self.n = n_x * n_y
 
@@ -167,10 +183,8 @@ class _Run:
         c, s = self.n_vectors, self.n_scalars
         self.n_rows = n_x if keep else _rows_at_once(n_x, n_y, c)
         width, rows, lot = n_y + 2 * self.reach, self.n_rows, self.n_rows * n_y
-        self.geometry = (
-            self.reach, _places(self.reach, n_y),
-            empty((rows + 2 * self.reach) * width), empty((rows - 1) * width + n_y),
-        )  # fmt: skip
+        planes = 3 * (rows + 2 * self.reach) * width  # of the components of a vector
+        self.geometry = self.reach, _places(self.reach, n_y), empty(planes), empty(planes)
         self.first_places = _places(self.first_reach, n_y)[: first.shape[1]]
         self.first_padded = empty((rows + 2 * self.first_reach) * (n_y + 2 * self.first_reach))
         self.far = empty(first.shape[1], 3, lot)
@@ -206,15 +220,14 @@ class _Run:
 
     def forward(self, arrays, sample, field):
         """Fill the field of one sample."""
-        first, start, shift, gate, offset, *blocks = arrays
+        first, start, shift, gate, offset, *_ = arrays
         spins = np.ascontiguousarray(sample)
         self.spins = spins.reshape(3, self.n)
         lots = range(0, spins.shape[1], self.n_rows)
         for row in lots:
             self._begin(spins, row, first, start, shift)
-        for k in range(self.depth):
+        for k, weights in enumerate(_blocks(arrays)):
             now, new = k % len(self.vectors), (k + 1) % len(self.vectors)
-            weights = _by_orders(blocks[k * _BLOCK : (k + 1) * _BLOCK])
             for row in lots:
                 layers.block(
                     self.vectors[now], self.scalars[now], self._part(row), row, weights,
@@ -246,10 +259,11 @@ class _Run:
         n_y = self.vectors[0].shape[-1]
         return np.ascontiguousarray(self.spins[:, row * n_y : (row + self.n_rows) * n_y])
 
-    def backward(self, arrays, gfield, sums):
+    def backward(self, arrays, transposed, gfield, sums):
         """Add the gradients of the weights for the sample that went forward last."""
-        first, start, _, gate, _, *blocks = arrays
-        gfirst, gstart, gshift, ggate, goffset, *gblocks = sums
+        first, start, _, gate, *_ = arrays
+        gfirst, gstart, gshift, ggate, goffset, *_ = sums
+        gblocks = _blocks(sums)
         gvectors, gscalars = self.gvectors, self.gscalars
         ggates = self.spare[3][: self.n_vectors]
         gradients.gated_sum_gradient(
@@ -262,11 +276,9 @@ class _Run:
         by_site = gscalars.reshape(self.known.shape)
         gradients.soften_gradient(by_site, self.known, self.roots, self.spare[-1])
         for k in reversed(range(self.depth)):
-            part = slice(k * _BLOCK, (k + 1) * _BLOCK)
             gradients.block_gradient(
                 gvectors, gscalars, self.vectors[k], self.scalars[k], self.spins,
-                self._transposed(blocks[part]), self.geometry, self.buffers[k],
-                tuple(gblocks[part]), self.spare,
+                transposed[k], self.geometry, self.buffers[k], gblocks[k], self.spare,
             )  # fmt: skip
         gshift += self._rows(gscalars).sum(1)
         gstart += self._rows(gscalars) @ self._rows(self.begun[1]).T
@@ -278,18 +290,3 @@ class _Run:
     def _sites(self, vectors):
         """Vectors with one axis of sites."""
         return vectors.reshape(self.n_vectors, 6, 3, self.n)
-
-    def _transposed(self, block):
-        """The weights of a block as its gradient takes them."""
-        taps, mixing, scalar_taps, scalar_mixing, partner, hidden, _, gate, _ = block
-        n_taps = 3 * self.reach * (self.reach + 1) + 1
-        opposite = []
-        for weights in (taps, scalar_taps):
-            turned = np.zeros_like(weights)
-            turned[:, :n_taps] = weights[:, n_taps - 1 :: -1]
-            opposite.append(turned)
-        matrices = (
-            np.ascontiguousarray(m.T) for m in (mixing, scalar_mixing, partner, hidden, gate)
-        )
-        mixing, scalar_mixing, partner, hidden, gate = matrices
-        return opposite[0], mixing, opposite[1], scalar_mixing, partner, hidden, gate

@@ -78,8 +78,16 @@ class Mixing(nn.Module):
         bonds = torch.arange(6)
         turn = (bonds[:, None] - bonds) % 6
         self.register_buffer("angles", torch.minimum(turn, 6 - turn), persistent=False)
+        # cosines of the orders 0 to 3, of angles that two directions have but 0 and 180°
+        waves = torch.tensor([[1, 1, 1, 1], [2, 1, -1, -2], [2, -1, -1, 2], [1, -1, 1, -1.0]])
+        self.register_buffer("waves", waves, persistent=False)
         scale = (6 * n_channels) ** -0.5
         self.weight = nn.Parameter(torch.randn(n_channels, n_channels, 4) * scale)
+
+    def orders(self):
+        """What is left of the matrix for each order of the angle, (4, n_channels, n_channels)."""
+        orders = self.weight @ self.waves / self.weight.new_tensor([6, 3, 3, 6])
+        return orders.permute(2, 0, 1)
 
     def forward(self):
         """The matrix, (6 n_channels, 6 n_channels)."""
@@ -154,8 +162,8 @@ class DirectionalBlock(nn.Module):
     def weights(self):
         """As :func:`dlintegrate._kernels.directional.block` takes them."""
         return (
-            self.taps(), self.mixing(), self.scalar_taps(), self.scalar_mixing(), self.partner,
-            self.hidden, self.shift, self.gate, self.offset,
+            self.taps(), self.mixing.orders(), self.scalar_taps(), self.scalar_mixing.orders(),
+            self.partner, self.hidden, self.shift, self.gate, self.offset,
         )  # fmt: skip
 
     def forward(self, vectors, scalars, spins):
