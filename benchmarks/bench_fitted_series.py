@@ -28,9 +28,9 @@ from dlintegrate.metrics import torque_error
 
 #: Moments and reach of the cluster in bonds.
 SERIES = ((12, 6), (12, 9), (16, 9), (20, 9), (24, 9), (16, 12), (24, 12), (32, 12))
-STAGES = ("seed", "random4", "sooner4", "random5", "sooner5", "lattices4", "later4")
+STAGES = ("seed", "young", "younger", "later", "lattices", "fresh")
 #: Every so many of their states: a few coefficients are fitted.
-EVERY = 10
+EVERY = 6
 LARGE = 48
 
 

@@ -41,7 +41,7 @@ A fourth one has new states only, nine tenths of them random spins and what they
     python benchmarks/train_torque.py FOLDER --relax third.safetensors --stage later4
     python benchmarks/train_torque.py FOLDER --data seed random4 sooner4 random5 sooner5 lattices4 \
         later4 --batch-size 2 --start third.safetensors --threads 2 --learning-rate 6e-3 \
-        --minutes 80 --n-vectors 16 --n-scalars 12 --n-hidden 40 --depth 6 \
+        --minutes 79 --n-vectors 16 --n-scalars 12 --n-hidden 40 --depth 6 \
         --output dlintegrate/datasets/weights/sd-torque.safetensors
 
 ``--relax`` lets new starts relax in the learned field and labels what they become, so that the

@@ -30,7 +30,8 @@ class KernelNetwork(torch.autograd.Function):
     @staticmethod
     def forward(ctx, spins, reaches, *weights):
         """Fields (n, 3, X, Y); ``weights`` as DirectionalNetwork.weights lists them."""
-        fields, ctx.runs = _run(spins, reaches, as_arrays(weights), keep=True)
+        ctx.arrays = as_arrays(weights)
+        fields, ctx.runs = _run(spins, reaches, ctx.arrays, keep=True)
         ctx.save_for_backward(spins, *weights)
         ctx.reaches = reaches
         return fields
@@ -38,8 +39,8 @@ class KernelNetwork(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient):
         """Gradients of the weights."""
-        spins, *weights = ctx.saved_tensors
-        arrays, inputs = as_arrays(weights), spins.numpy()
+        spins, *weights = ctx.saved_tensors  # torch refuses if they have changed since
+        arrays, inputs = ctx.arrays, spins.numpy()
         known, ctx.runs = ctx.runs, None  # a second time, nothing is known any more
         runs = known or _borrow(_n_threads(inputs), arrays, ctx.reaches, inputs.shape[2:], True)
         gfields = np.ascontiguousarray(gradient.numpy())
