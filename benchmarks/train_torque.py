@@ -33,10 +33,14 @@ A third one has as many skyrmion lattices as the second had too few, and more st
 
 A fourth one has new states only, nine tenths of them random spins and what they soon become::
 
-    for stage in random4 sooner4 random5 sooner5; do
-        python benchmarks/train_torque.py FOLDER --stage $stage \
-            --relax dlintegrate/datasets/weights/sd-torque-fast.safetensors
-    done
+    python benchmarks/train_torque.py FOLDER --stage random4 \
+        --relax dlintegrate/datasets/weights/sd-torque-fast.safetensors
+    python benchmarks/train_torque.py FOLDER --stage sooner4 \
+        --relax dlintegrate/datasets/weights/sd-torque-fast.safetensors
+    python benchmarks/train_torque.py FOLDER --stage random5 \
+        --relax dlintegrate/datasets/weights/sd-torque-fast.safetensors
+    python benchmarks/train_torque.py FOLDER --stage sooner5 \
+        --relax dlintegrate/datasets/weights/sd-torque-fast.safetensors
     python benchmarks/train_torque.py FOLDER --relax third.safetensors --stage lattices4
     python benchmarks/train_torque.py FOLDER --relax third.safetensors --stage later4
     python benchmarks/train_torque.py FOLDER --data seed random4 sooner4 random5 sooner5 lattices4 \
