@@ -41,6 +41,14 @@ def pad(x, first, n_rows, reach, out):
 
 
 @kernel
+def pad_all(x, first, n_rows, reach, out):
+    """The same of planes (m, X, Y), one after the other."""
+    plane = (n_rows + 2 * reach) * (x.shape[2] + 2 * reach)
+    for c in range(len(x)):
+        pad(x[c], first, n_rows, reach, out[c * plane :])
+
+
+@kernel
 def _add_taps(a, b, c, d, e, f, g, h, p, q, weights, out):
     s, t, u, v, w = weights[0], weights[1], weights[2], weights[3], weights[4]
     x, y, z, r, o = weights[5], weights[6], weights[7], weights[8], weights[9]
@@ -85,8 +93,7 @@ def spread(x, first, weights, geometry, out):
     plane = width * (n_rows + 2 * reach)
     sums = flat[: (m - 1) * plane + (n_rows - 1) * width + n_y]
     for k in range(n):
-        for c in range(m):
-            pad(x[k, c], first, n_rows, reach, padded[c * plane :])
+        pad_all(x[k], first, n_rows, reach, padded)
         sum_taps(padded, weights[k], places, sums)  # of m planes at once: one long loop
         for c in range(m):
             for i in range(n_rows):

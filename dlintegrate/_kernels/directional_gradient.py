@@ -9,7 +9,7 @@ from .directional import (
     add_times,
     dot,
     halves,
-    pad,
+    pad_all,
     sum_taps,
     times,
     turn_from_orders,
@@ -67,8 +67,7 @@ def spread_gradient(g, x, opposite, geometry, gx, gweights):
     plane = width * (n_x + 2 * reach)
     length = (m - 1) * plane + (n_x - 1) * width + n_y
     for k in range(n):
-        for c in range(m):
-            pad(g[k, c], 0, n_x, reach, padded[c * plane :])
+        pad_all(g[k], 0, n_x, reach, padded)
         sum_taps(padded, opposite[k], places, flat[:length])
         for c in range(m):
             for i in range(n_x):
@@ -76,8 +75,8 @@ def spread_gradient(g, x, opposite, geometry, gx, gweights):
                 for j in range(n_y):
                     gx[k, c, i, j] += flat[begin + j]
         flat[:length] = np.float32(0.0)
+        pad_all(x[k], 0, n_x, reach, padded)
         for c in range(m):
-            pad(x[k, c], 0, n_x, reach, padded[c * plane :])
             for i in range(n_x):
                 begin = c * plane + i * width
                 for j in range(n_y):
