@@ -113,6 +113,11 @@ POLICIES = {
     "sooner5": (15, 300, 0, [0, 12, 40, 100]),
     "lattices4": (12, 0, 100, [0, 15, 50, 120]),
     "later4": (13, 24, 24, [20, 80, 160, 320, 560]),
+    "random6": (16, 450, 0, [0, 10, 30, 80]),
+    "sooner6": (17, 250, 0, [0, 4, 18, 50]),
+    "random7": (18, 200, 0, [0, 6, 24, 60]),
+    "lattices6": (19, 0, 225, [0, 15, 50, 120]),
+    "later6": (20, 24, 24, [20, 80, 160, 320, 560]),
 }
 #: Moments of their labels: torque errors of 6e-3, far below those of what learns from them.
 POLICY_MOMENTS = 96
