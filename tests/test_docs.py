@@ -129,6 +129,23 @@ def test_every_public_name_is_in_the_reference(module):
     assert set(names) <= set(listed)
 
 
+@pytest.mark.parametrize(
+    ("path", "shown"), [("cost/16", "second"), ("transfer/states", "first"), ("", "first")]
+)
+def test_a_table_says_which_run_made_its_part(path, shown, monkeypatch):
+    """A part that was measured anew has a run of its own, all others that of the file."""
+    pytest.importorskip("sphinx")
+    monkeypatch.syspath_prepend(ROOT / "docs" / "_ext")
+    results = import_module("results")
+    table = object.__new__(results.Results)
+    table.options = {"path": path} if path else {}
+    content = {
+        "metadata": {"command": "first"},
+        "results": {"measured": {"cost": {"command": "second"}}},
+    }
+    assert table.origin(content)["command"] == shown
+
+
 def test_the_version_has_an_entry_in_the_changelog():
     import dlintegrate
 
