@@ -44,14 +44,20 @@ def label(spins, n_moments, n_twists=2):
     return np.concatenate([model.field_of(spins[k : k + 1]) for k in range(len(spins))])
 
 
-def starts(rng, n_random, n_skyrmions, side=SIDE):
-    """Random spins, and skyrmion lattices with all kinds of perturbations."""
+def starts(rng, n_random, n_skyrmions, side=SIDE, symmetric=False):
+    """Random spins, and skyrmion lattices with all kinds of perturbations.
+
+    ``symmetric`` ones have M = 0 and no phase, as ``skyrmion_lattice`` has by default: one vector
+    in 48 of Eq. 13 vanishes, and noise decides which way that spin points.
+    """
     random = unit(rng.normal(size=(n_random, side, side, 3)))
     lattices = []
     for _ in range(n_skyrmions):
+        form = {"amplitude": rng.uniform(0.7, 1.3)}
+        if not symmetric:
+            form |= {"offset": rng.uniform(-0.4, 0.6), "phase": rng.uniform(-0.3, 0.3)}
         spins = skyrmion_lattice(
-            (side, side), amplitude=rng.uniform(0.7, 1.3), offset=rng.uniform(-0.4, 0.6),
-            phase=rng.uniform(-0.3, 0.3), perturbation=rng.choice([0.03, 0.1, 0.2]),
+            (side, side), **form, perturbation=rng.choice([0.03, 0.1, 0.2]),
             random_state=int(rng.integers(2**31)),
         )[0]  # fmt: skip
         lattices.append(unit(spins + rng.choice([0.0, 0.1, 0.3]) * rng.normal(size=spins.shape)))

@@ -115,9 +115,9 @@ POLICIES = {
     "later4": (13, 24, 24, [20, 80, 160, 320, 560]),
     "random6": (16, 450, 0, [0, 10, 30, 80]),
     "sooner6": (17, 250, 0, [0, 4, 18, 50]),
-    "random7": (18, 200, 0, [0, 6, 24, 60]),
     "lattices6": (19, 0, 225, [0, 15, 50, 120]),
     "later6": (20, 24, 24, [20, 80, 160, 320, 560]),
+    "symmetric6": (21, 0, 225, [0, 15, 50, 120]),
 }
 #: Moments of their labels: torque errors of 6e-3, far below those of what learns from them.
 POLICY_MOMENTS = 96
@@ -178,7 +178,8 @@ def relax(folder, weights, stage):
     learned = load(weights)
     seed, n_random, n_skyrmions, times = POLICIES[stage]
     rng = np.random.default_rng(seed)
-    begin = torque_data.starts(rng, n_random, n_skyrmions)
+    symmetric = stage.startswith("symmetric")
+    begin = torque_data.starts(rng, n_random, n_skyrmions, symmetric=symmetric)
     damping = rng.choice([0.05, 0.1, 0.3], size=len(begin))
     system = learned.step_.system.resized(begin.shape[1:])
     frames = torque_data.relax(system, begin, damping, times)
