@@ -131,10 +131,12 @@ def plot_structure_factor(spins, ax=None, *, log=False, ordering=True, colorbar=
     Raises
     ------
     ValueError
-        If there is more than one frame, or spins are not on a plane.
+        If there is more than one frame, or spins are not on a plane, or on a square lattice.
     """
     from matplotlib.patches import Polygon
 
+    if (lattice := lattice_of(spins, None, "triangular")) != "triangular":
+        raise ValueError(f"spins are on a {lattice} lattice; this zone is of the triangular one")
     weight = _weight(spins)
     zone = _cell(*_RECIPROCAL)
     centres, values, cell = _in_zone(weight, zone)

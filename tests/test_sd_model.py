@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from dlintegrate import (
     ExactDiagonalization,
@@ -194,6 +195,34 @@ class TestTextures:
         )
         length = np.hypot(images[0], (2 * images[1] - images[0]) / np.sqrt(3)).min(axis=-1)
         np.testing.assert_allclose(length, np.pi / 3, rtol=1e-12)
+
+    @pytest.mark.parametrize(
+        ("metric", "dims"),
+        [
+            (topological_charge, ()),
+            (topological_density, ("x", "y")),
+            (structure_factor, ("q1", "q2")),
+            (ordering_weight, ("ordering",)),
+        ],
+    )
+    def test_metrics_keep_the_times_of_a_trajectory_and_know_its_axes_by_name(self, metric, dims):
+        spins = skyrmion_lattice((12, 24), 4, offset=0.2, perturbation=0.1, random_state=0)
+        run = xr.DataArray(
+            spins[None], dims=("sample", "time", "x", "y", "component"),
+            coords={"time": [0.0, 2.0, 4.0, 6.0]},
+        )  # fmt: skip
+        values = metric(run)
+        assert values.dims == ("sample", "time", *dims)
+        np.testing.assert_array_equal(
+            values.sel(time=2.0).values[0], np.asarray(metric(spins[1:2]))[0]
+        )
+        turned = metric(run.transpose("component", "y", "time", "x", "sample"))
+        xr.testing.assert_equal(turned.transpose(*values.dims), values)
+
+    def test_spins_in_space_have_no_charge(self):
+        spins = xr.DataArray(np.zeros((1, 4, 4, 4, 3)), dims=("sample", *"xyz", "component"))
+        with pytest.raises(ValueError, match="on a plane"):
+            topological_charge(spins)
 
     @pytest.mark.parametrize("shape", [(10, 12), (12,), (0, 12)])
     def test_other_sides_are_refused(self, shape):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from dlintegrate import TriangularSDModel, skyrmion_lattice
+from dlintegrate import HeisenbergLattice, ImplicitMidpoint, TriangularSDModel, skyrmion_lattice
 from dlintegrate.metrics import (
     effective_receptive_field,
     structure_factor,
@@ -167,6 +167,13 @@ class TestStructureFactor:
         )
         with pytest.raises(ValueError, match="1 frames; choose one"):
             plot_structure_factor(frames)
+
+
+def test_the_zone_of_the_triangular_lattice_is_not_drawn_for_a_square_one():
+    lattice = HeisenbergLattice(shape=(12, 12))
+    run = ImplicitMidpoint(lattice, dt=0.1).simulate(lattice.random_states(1, 0), t_max=0.1)
+    with pytest.raises(ValueError, match="spins are on a cubic lattice"):
+        plot_structure_factor(run.isel(time=-1))
 
 
 def test_receptive_field_has_a_cell_for_each_displacement_around_the_middle():

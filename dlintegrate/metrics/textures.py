@@ -4,6 +4,7 @@ import numpy as np
 import xarray as xr
 
 from ..systems.textures import ORDERING_PHASES
+from ._named import coordinates, named, ordered
 
 
 def topological_charge(spins):
@@ -19,7 +20,8 @@ def topological_charge(spins):
     -------
     like ``spins`` without its last three axes
     """
-    return _like(spins, topological_density(_array(spins)).sum(axis=(-2, -1)), 3)
+    density = topological_density(_array(spins))
+    return named(spins, density.sum(axis=(-2, -1)), _leading(spins))
 
 
 def topological_density(spins):
@@ -39,7 +41,7 @@ def topological_density(spins):
     right, up = np.roll(s, -1, axis=-3), np.roll(s, -1, axis=-2)
     across = np.roll(right, -1, axis=-2)
     density = (_solid_angle(s, right, up) + _solid_angle(right, across, up)) / (4 * np.pi)
-    return _like(spins, density, 1)
+    return named(spins, density, (*_leading(spins), *_sites(spins)))
 
 
 def _solid_angle(a, b, c):
@@ -71,14 +73,13 @@ def structure_factor(spins):
     weight = (np.abs(np.fft.fft2(s, axes=(-3, -2)) / n) ** 2).sum(-1)
     weight = np.fft.fftshift(weight, axes=(-2, -1))
     q1, q2 = (2 * np.pi * np.fft.fftshift(np.fft.fftfreq(m)) for m in weight.shape[-2:])
-    leading = spins.dims[:-3] if isinstance(spins, xr.DataArray) else tuple(
-        f"dim_{k}" for k in range(weight.ndim - 2)
-    )  # fmt: skip
+    leading = _leading(spins)
     qx = np.broadcast_to(q1[:, None], (len(q1), len(q2)))
     return xr.DataArray(
         weight,
         dims=(*leading, "q1", "q2"),
         coords={
+            **coordinates(spins, leading),
             "q1": q1,
             "q2": q2,
             "qx": (("q1", "q2"), qx),
@@ -98,26 +99,30 @@ def ordering_weight(spins):
 
     Returns
     -------
-    ndarray, shape (..., 3)
+    like ``spins``, shape (..., 3)
+        The last axis is ``ordering``.
     """
     s = _array(spins)
     n = s.shape[-3] * s.shape[-2]
     x, y = np.indices(s.shape[-3:-1])
     phase = np.tensordot(ORDERING_PHASES, np.stack([x, y]), axes=1)
     amplitude = np.einsum("kxy,...xyc->...kc", np.exp(1j * phase), s) / n
-    return 2 * (np.abs(amplitude) ** 2).sum(-1)
+    return named(spins, 2 * (np.abs(amplitude) ** 2).sum(-1), (*_leading(spins), "ordering"))
 
 
 def _array(spins):
-    array = np.asarray(spins, dtype=np.float64)
-    if array.ndim < 3 or array.shape[-1] != 3:
-        raise ValueError(f"spins has shape {array.shape}; expected (..., x, y, 3)")
+    array = np.asarray(ordered(spins), dtype=np.float64)
+    if array.ndim < 3 or array.shape[-1] != 3 or "z" in getattr(spins, "dims", ()):
+        raise ValueError(f"spins has shape {array.shape}; expected (..., x, y, 3), on a plane")
     return array
 
 
-def _like(spins, values, n_dropped):
-    if not isinstance(spins, xr.DataArray):
-        return values
-    dims = spins.dims[: len(spins.dims) - n_dropped]
-    coords = {k: c for k, c in spins.coords.items() if set(c.dims) <= set(dims)}
-    return xr.DataArray(values, dims=dims, coords=coords)
+def _leading(spins):
+    """Names of the axes before those of a state; an array has none, and gets numbers."""
+    if isinstance(spins, xr.DataArray):
+        return ordered(spins).dims[:-3]
+    return tuple(f"dim_{k}" for k in range(np.ndim(spins) - 3))
+
+
+def _sites(spins):
+    return ordered(spins).dims[-3:-1] if isinstance(spins, xr.DataArray) else ("x", "y")

@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 
 from ..states import perpendicular
+from ._named import named, ordered
 
 #: Parts of a field shorter than this exert no torque to speak of, and have no direction.
 _NO_TORQUE = 1e-14
@@ -54,7 +55,7 @@ def torque_error(predicted, exact, spins, *, per_sample=False):
     kept = [k for k, dim in enumerate(_dims(spins, s.ndim)) if dim in ("sample", "time")]
     summed = tuple(k for k in range(s.ndim) if k not in kept)
     values = np.sqrt(wrong.sum(axis=summed) / right.sum(axis=summed))
-    return _labelled(spins, values, [_dims(spins, s.ndim)[k] for k in kept])
+    return named(spins, values, [_dims(spins, s.ndim)[k] for k in kept])
 
 
 def torque_angle(predicted, exact, spins):
@@ -77,7 +78,7 @@ def torque_angle(predicted, exact, spins):
     angle = np.degrees(np.arctan2(sine, (a * b).sum(-1)))
     shortest = np.minimum(np.linalg.norm(a, axis=-1), np.linalg.norm(b, axis=-1))
     angle = np.where(shortest > _NO_TORQUE, angle, np.nan)
-    return _labelled(spins, angle, _dims(spins, s.ndim)[:-1])
+    return named(spins, angle, _dims(spins, s.ndim)[:-1])
 
 
 def equivariance_error(
@@ -142,9 +143,9 @@ def exchange_of(field, spins):
     """
     if hasattr(field, "field_of"):
         sizes = getattr(spins, "sizes", {})
-        named = all(dim in sizes for dim in field.state_dims)
+        has_names = all(dim in sizes for dim in field.state_dims)
         field = field.resized(
-            tuple(sizes[dim] for dim in field.state_dims) if named else np.shape(spins)[1:]
+            tuple(sizes[dim] for dim in field.state_dims) if has_names else np.shape(spins)[1:]
         )
         array = field.validate(spins, "spins")
         bias, local_field = field.bias, field.field_of
@@ -194,15 +195,8 @@ def _alike(predicted, exact, spins):
     return predicted, exact, s
 
 
-def _ordered(values):
-    """Named axes in the order of a state."""
-    if not isinstance(values, xr.DataArray):
-        return values
-    return values.transpose(..., *(d for d in ("x", "y", "z", "component") if d in values.dims))
-
-
 def _vectors(name, values):
-    array = np.asarray(_ordered(values), dtype=np.float64)
+    array = np.asarray(ordered(values), dtype=np.float64)
     if array.ndim < 2 or array.shape[-1] != 3:
         raise ValueError(f"{name} has shape {array.shape}; expected (n_samples, ..., 3)")
     return array
@@ -211,12 +205,5 @@ def _vectors(name, values):
 def _dims(spins, ndim):
     """Names of the axes; of an array only the first is known."""
     if isinstance(spins, xr.DataArray):
-        return list(_ordered(spins).dims)
+        return list(ordered(spins).dims)
     return ["sample", *(f"dim_{k}" for k in range(1, ndim))]
-
-
-def _labelled(spins, values, dims):
-    if not isinstance(spins, xr.DataArray):
-        return values
-    coords = {k: c for k, c in spins.coords.items() if set(c.dims) <= set(dims)}
-    return xr.DataArray(values, dims=dims, coords=coords)
