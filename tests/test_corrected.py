@@ -17,7 +17,9 @@ from dlintegrate import (
     SemiImplicitB,
     SuzukiTrotter2,
     UNetResidue,
+    load,
     sample_canonical,
+    save,
 )
 from dlintegrate.metrics import one_step_error
 from dlintegrate.testing import check_integrator
@@ -176,6 +178,19 @@ class TestManners:
         twin = clone(corrected).set_params(corrector__order=3, base__dt=0.05, base__system__J=2.0)
         assert twin.corrector.order == 3 and twin.dt == 0.05 and twin.system.J == 2.0
         assert corrected.base.dt == 0.1, "a clone is independent"
+
+    def test_a_residue_refuses_another_base_until_it_is_fitted_again(self, base, samples, tmp_path):
+        corrected = CorrectedIntegrator(clone(base), RIDGE).fit(samples)
+        expected = corrected.step(samples[:2])
+        save(corrected, tmp_path / "fitted.joblib")
+        for fitted in (corrected, load(tmp_path / "fitted.joblib")):
+            fitted.set_params(base__dt=0.05)
+            with pytest.raises(ValueError, match=r"dt=0\.05.* not that of the fit.*fit again"):
+                fitted.simulate(samples[:2], t_max=0.1)
+            fitted.base.dt = 0.1
+            xr.testing.assert_identical(fitted.step(samples[:2]), expected)
+        corrected.set_params(base__dt=0.05).fit(samples)
+        assert corrected.simulate(samples[:2], t_max=0.1).sizes["time"] == 3
 
     def test_fitting_again_forgets(self, fitted, base, samples):
         again = CorrectedIntegrator(base, RIDGE).fit(samples[:6]).fit(samples)

@@ -172,6 +172,20 @@ def test_damped_spins_relax_in_it(hot):
     np.testing.assert_allclose(np.linalg.norm(run.spin.values, axis=-1), 1.0, atol=1e-12)
 
 
+def test_steps_in_a_learned_field_may_change_also_after_loading(hot, tmp_path):
+    save(hot, tmp_path / "field.safetensors")
+    start = spins_of(HOT, 1, seed=3)
+    for learned in (clone(hot).fit(spins_of(HOT), HOT.local_field(spins_of(HOT))),
+                    load(tmp_path / "field.safetensors")):  # fmt: skip
+        learned.set_params(base__dt=0.25, base__damping=0.4)
+        run = learned.simulate(start, t_max=1.0)
+        step = clone(learned.base).set_params(system=learned.simulated)
+        assert run.time.values.tolist() == [0.0, 0.25, 0.5, 0.75, 1.0]
+        np.testing.assert_array_equal(run.spin.values[:, -1], step.step(start, 4))
+        with pytest.raises(ValueError, match=r"differs from base\.system"):
+            learned.set_params(base__system__J=2.0)
+
+
 def test_training_goes_on_from_its_network_if_it_has_one(hot):
     with pytest.raises(TypeError, match="has no network that training could go on from"):
         hot.corrector_.state_dict()

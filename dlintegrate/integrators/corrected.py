@@ -6,7 +6,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from ..persistence import VersionedState
+from ..persistence import VersionedState, fingerprint
 from ..states import like
 from ..systems.base import System
 from .base import Integrator
@@ -220,9 +220,41 @@ class CorrectedIntegrator(VersionedState, Integrator):
             return type(parts[0])(*map(_joined, zip(*parts, strict=True)))
         return _joined(parts)
 
+    def set_params(self, **params):
+        """Set parameters; a learned field or potential goes on with its base, a residue does not.
+
+        What is learned of ``base.system`` serves any step of it, also after
+        ``set_params(base__dt=0.5, base__damping=0.1)``. A residue is that of one base, and has to
+        be fitted again.
+
+        Parameters
+        ----------
+        **params
+            As ``get_params`` names them.
+
+        Returns
+        -------
+        self
+        """
+        super().set_params(**params)
+        of_base = any(name.partition("__")[0] == "base" for name in params)
+        if of_base and hasattr(self, "step_") and self.corrector_.target != "state":
+            same_system(self.base_.system, self.base.system, "base.system")
+            self.base_ = self.base if hasattr(self.base, "fit") else clone(self.base)
+            self.step_ = self.corrector_.bind(self.base_)
+        return self
+
+    def _check_base(self):
+        """Raise ValueError if the base is no longer the one that was fitted."""
+        if self.base is self.base_ or _alike(self.base, self.base_):
+            return
+        raise ValueError(
+            f"base={self.base!r} is not that of the fit, {self.base_!r}: fit again, or restore it"
+        )
+
     def _fitted_base(self, samples, y):
         if not hasattr(self.base, "fit"):
-            return self.base
+            return clone(self.base)  # changes to the parameter do not reach what is fitted
         try:
             check_is_fitted(self.base)
             return self.base
@@ -344,7 +376,7 @@ class CorrectedIntegrator(VersionedState, Integrator):
         ------
         ValueError
             If the states do not suit the system, or have another size than those of the fit
-            where the corrector is not local.
+            where the corrector is not local; or if the base was changed since the fit.
 
         Warns
         -----
@@ -352,6 +384,7 @@ class CorrectedIntegrator(VersionedState, Integrator):
             If states lie outside of ``domain_``.
         """
         check_is_fitted(self, "step_")
+        self._check_base()
         system, array = self.step_.validate(states, name)
         if not self.any_size and array.shape[1:] != tuple(self.state_shape_):
             raise ValueError(
@@ -440,6 +473,14 @@ class CorrectedIntegrator(VersionedState, Integrator):
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "step_")
+
+
+def _alike(first, second):
+    """Whether two integrators have the same parameters, as far as they can be written down."""
+    try:  # of a base that was fitted as a clone, only base_ has a fit
+        return fingerprint(clone(first)) == fingerprint(clone(second))
+    except TypeError:  # a class of the user's that holds something else
+        return True
 
 
 def _joined(parts):
