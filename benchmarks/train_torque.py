@@ -118,6 +118,7 @@ POLICIES = {
     "lattices6": (19, 0, 225, [0, 15, 50, 120]),
     "later6": (20, 24, 24, [20, 80, 160, 320, 560]),
     "symmetric6": (21, 0, 225, [0, 15, 50, 120]),
+    "symmetric7": (22, 0, 150, [10, 30, 80, 160]),
 }
 #: Moments of their labels: torque errors of 6e-3, far below those of what learns from them.
 POLICY_MOMENTS = 96
