@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from dlintegrate import (
     DampedMidpoint,
@@ -117,6 +118,25 @@ def test_noise_is_repeatable_and_differs_between_samples_steps_and_seeds():
     assert np.abs(a[0] - a[1][::-1]).max() > 1e-3
     other = SemiImplicitB(LATTICE, 0.1, 0.5, 0.5, random_state=8).step(same)
     assert np.abs(a - other).max() > 1e-3
+
+
+def test_copies_of_a_state_have_noise_of_their_own(tmp_path):
+    start = np.repeat(LATTICE.random_states(1, 4), 3, axis=0)
+    step = SemiImplicitB(LATTICE, 0.1, 0.5, 0.5, random_state=7)
+    run = step.simulate(start, t_max=1.0)
+    np.testing.assert_array_equal(run.spin[:1], step.simulate(start[:1], t_max=1.0).spin)
+    ends = run.spin.values[:, -1]
+    overlap = np.einsum("axyc,bxyc->ab", ends, ends) / ends[0, ..., 0].size
+    assert overlap[np.triu_indices(3, 1)].max() < 0.9
+    step.simulate(start, t_max=0.0, path=tmp_path / "run.nc")
+    xr.testing.assert_equal(step.resume(tmp_path / "run.nc", 1.0).spin, run.spin)
+
+
+@pytest.mark.parametrize("random_state", [-1, 1.5, np.random.default_rng(0)])
+def test_noise_is_seeded_by_an_int(random_state):
+    step = SemiImplicitB(LATTICE, 0.1, 0.5, 0.5, random_state=random_state)
+    with pytest.raises(ValueError, match=r"random_state=.*expected an int of at least 0"):
+        step.step(LATTICE.random_states(1, 4))
 
 
 @pytest.mark.filterwarnings("ignore:.*period of 12 sites")

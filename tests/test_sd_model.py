@@ -37,8 +37,15 @@ def turned_lattice(field):
 
 class TestExactField:
     @pytest.mark.parametrize("spin_half", [False, True])
-    def test_is_the_gradient_of_the_grand_potential(self, spin_half):
-        model = TriangularSDModel(**SMALL, spin_half=spin_half, field=(0.1, -0.2, 0.3))
+    @pytest.mark.parametrize(
+        ("side", "solver", "tolerance"),
+        [(6, None, 1e-7), (12, None, 1e-7), (12, KernelPolynomial(300), 2e-6)],
+        ids=["6²", "12²", "series on 12²"],
+    )
+    def test_is_the_gradient_of_the_grand_potential(self, spin_half, side, solver, tolerance):
+        parameters = {"shape": (side, side), "spin_half": spin_half, "field": (0.1, -0.2, 0.3)}
+        exact = TriangularSDModel(**parameters, solver=ExactDiagonalization())
+        model = exact if solver is None else TriangularSDModel(**parameters, solver=solver)
         spins = model.random_states(1, 0)
         field = model.local_field(spins)
         h = 1e-5
@@ -46,8 +53,9 @@ class TestExactField:
             plus, minus = spins.copy(), spins.copy()
             plus[0, x, y, c] += h
             minus[0, x, y, c] -= h
-            energy = [model.observables(s)["energy"][1][0] for s in (plus, minus)]
-            assert -(energy[0] - energy[1]) / (2 * h) == pytest.approx(field[0, x, y, c], abs=1e-7)
+            energy = [exact.observables(s)["energy"][1][0] for s in (plus, minus)]
+            slope = -(energy[0] - energy[1]) / (2 * h)
+            assert slope == pytest.approx(field[0, x, y, c], abs=tolerance)
 
     def test_turns_with_the_spins_and_changes_sign_with_them(self, rng):
         model = TriangularSDModel(**SMALL, field=(0, 0, 0))
@@ -132,6 +140,11 @@ class TestKernelPolynomial:
         colder = TriangularSDModel((6, 6), temperature=0.025)
         assert KernelPolynomial.suggest_moments(colder, 1e-3) > 1.8 * numbers[1]
 
+    def test_the_jackson_kernel_needs_a_number_of_moments(self):
+        model = TriangularSDModel((6, 6), solver=KernelPolynomial(kernel="jackson"))
+        with pytest.raises(ValueError, match=r"kernel='jackson' .* choose n_moments"):
+            model.local_field(model.random_states(1, 0))
+
     def test_is_worse_with_the_jackson_kernel(self):
         exact = TriangularSDModel(**SMALL)
         spins = exact.random_states(1, 7)
@@ -175,6 +188,19 @@ class TestTextures:
         spins = skyrmion_lattice((24, 24), 3, offset=0.2, perturbation=0.05, random_state=0)
         np.testing.assert_allclose(abs(topological_charge(spins)), 12, atol=1e-9)
         assert np.ptp(spins, axis=0).max() > 0.02
+
+    def test_without_an_offset_noise_of_any_strength_turns_one_spin_in_48(self):
+        perfect = skyrmion_lattice((24, 24))
+        noisy = skyrmion_lattice((24, 24), perturbation=1e-6, random_state=0)
+        turned = (perfect * noisy).sum(-1) < 0.5
+        assert 0 < turned.sum() <= 24 * 24 / 48
+        assert abs(topological_charge(noisy)[0]) < 12
+
+    @pytest.mark.parametrize("name", ["amplitude", "offset", "phase", "perturbation"])
+    @pytest.mark.parametrize("value", [np.nan, np.inf, "0.1"])
+    def test_a_texture_has_finite_parameters(self, name, value):
+        with pytest.raises(ValueError, match=f"{name}=.*expected a finite number"):
+            skyrmion_lattice((12, 12), **{name: value})
 
     def test_a_helix_has_all_weight_at_its_vector_and_no_charge(self):
         for ordering in range(3):
@@ -242,6 +268,7 @@ class TestBadInput:
             ({"temperature": 0.0}, r"temperature=0.0: expected a positive number"),
             ({"shape": (4, 6)}, r"shape=\(4, 6\): expected two ints of at least 5"),
             ({"J": np.nan}, r"J=nan"),
+            ({"spin_half": "no"}, r"spin_half='no': expected True or False"),
             ({"field": (1, 2)}, r"field=\(1, 2\): expected three finite numbers"),
             ({"solver": KernelPolynomial(101)}, r"n_moments=101: expected an even number"),
             ({"solver": KernelPolynomial(kernel="x")}, r"kernel='x'"),
@@ -254,3 +281,9 @@ class TestBadInput:
         spins = TriangularSDModel((6, 6)).random_states(1, 0)
         with pytest.raises(ValueError, match=message):
             TriangularSDModel(**{"shape": (6, 6), **parameters}).local_field(spins)
+
+    @pytest.mark.parametrize("solver", ["ED", ExactDiagonalization])
+    def test_a_solver_is_an_object_that_solves(self, solver):
+        model = TriangularSDModel((6, 6), solver=solver)
+        with pytest.raises(TypeError, match=r"solver=.*such as ExactDiagonalization\(\)"):
+            model.local_field(model.random_states(1, 0))

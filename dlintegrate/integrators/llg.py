@@ -13,7 +13,9 @@ class LandauLifshitzGilbert(Integrator):
 
     The noise has ``<η_a η_b> = 2 α T δ_ab δ(t - t')``, the strength for which spins come to
     equilibrium at T. It is a function of the state and of ``random_state`` alone: a
-    step is repeatable, does not depend on the batch, and resumes bit for bit.
+    step is repeatable, does not depend on the batch, and resumes bit for bit. Only copies
+    of a state in one batch know of each other: each has noise of its own, so many runs may
+    start from one state.
     """
 
     @property
@@ -101,7 +103,7 @@ class SemiImplicitB(LandauLifshitzGilbert):
         torque, but in a rotation of finite angle it does harm: without it the error is
         smaller by far where the field is mostly parallel, and larger steps are stable.
     random_state : int, optional
-        Of the noise.
+        Of the noise; None is 0.
 
     Examples
     --------

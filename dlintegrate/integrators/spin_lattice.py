@@ -39,7 +39,8 @@ class SpinLatticeSplitting(Integrator):
     Two Langevin thermostats act in the middle of the drift, each switched on by its coupling:
     ``friction`` on the momenta (an exact Ornstein-Uhlenbeck step) and ``damping`` on the
     spins. Their noise is a function of the state and ``random_state`` alone, so a
-    step is repeatable and a run resumes bit for bit.
+    step is repeatable and a run resumes bit for bit; copies of a state in one batch have
+    noise of their own.
 
     Parameters
     ----------
@@ -60,7 +61,7 @@ class SpinLatticeSplitting(Integrator):
     max_iterations : int, default 100
         Of "midpoint"; a sample that has not converged by then fails.
     random_state : int, optional
-        Of the noise.
+        Of the noise; None is 0.
 
     Notes
     -----

@@ -5,9 +5,11 @@ as the spins and the indices of their samples in the batch, and returns angular 
 """
 
 import hashlib
+from collections import Counter
 
 import numpy as np
 
+from .._checks import check_count
 from .._kernels.spin_steps import cayley_turn, midpoint_directions, midpoint_iteration
 from ..states import perpendicular
 
@@ -115,19 +117,29 @@ def normal_numbers(array, random_state, shape=None):
     Parameters
     ----------
     array : ndarray, shape (n_samples, ...)
-        The states: what follows from a state is the same whenever it is met.
+        The states: what follows from a state is the same whenever it is met. Copies of a state
+        have numbers of their own, by the order in which they come.
     random_state : int or None
+        None is 0.
     shape : tuple of int, optional
         Of the numbers of one sample; by default that of a state.
 
     Returns
     -------
     ndarray, shape (n_samples, *shape)
+
+    Raises
+    ------
+    ValueError
+        For another ``random_state``: a generator has a state of its own, which no file keeps.
     """
-    seed = 0 if random_state is None else int(random_state)
+    seed = 0 if random_state is None else check_count("random_state", random_state, 0)
     numbers = np.empty((len(array), *(array.shape[1:] if shape is None else shape)))
+    met = Counter()
     for sample, drawn in zip(array, numbers, strict=True):
         digest = hashlib.blake2b(sample.tobytes(), digest_size=16).digest()
-        key = np.random.SeedSequence([seed, int.from_bytes(digest, "little")])
+        copy = [met[digest]] if met[digest] else []
+        met[digest] += 1
+        key = np.random.SeedSequence([seed, int.from_bytes(digest, "little"), *copy])
         drawn[:] = np.random.Generator(np.random.Philox(key)).normal(size=drawn.shape)
     return numbers

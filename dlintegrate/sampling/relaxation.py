@@ -17,7 +17,7 @@ _CALM_PART = 0.25
 
 
 def sample_relaxation(
-    model, path, n_trajectories=20, *, n_skyrmion=None, perturbation=0.3, n_frames=51,
+    model, path, n_trajectories=20, *, n_skyrmion=None, perturbation=0.3, offset=0.2, n_frames=51,
     save_every=10, dt=1.0, damping=0.05, label_solver=None, random_state=0, n_jobs=None,
     progress=False,
 ):  # fmt: skip
@@ -39,6 +39,8 @@ def sample_relaxation(
         The others start from random spins.
     perturbation : float, default 0.3
         Of the skyrmion lattices, see :func:`skyrmion_lattice`.
+    offset : float, default 0.2
+        Of the skyrmion lattices: M of Eq. 13. At 0 any perturbation turns spins over.
     n_frames : int, default 51
         Frames of each trajectory, the start included.
     save_every : int, default 10
@@ -95,7 +97,8 @@ def sample_relaxation(
         if not isinstance(value, numbers.Real) or not 0 <= value < np.inf:
             raise ValueError(f"{name}={value!r}: expected a number, 0 or more")
     step = SemiImplicitB(LabelledModel(model, label_solver), dt, damping, drop_longitudinal=True)
-    initial = _starts(model, n_trajectories, n_skyrmion, perturbation, random_state)
+    texture = {"perturbation": perturbation, "offset": offset}
+    initial = _starts(model, n_trajectories, n_skyrmion, texture, random_state)
     t_max = (n_frames - 1) * save_every * step.checked_dt()
     threads = contextlib.nullcontext()
     if n_jobs is not None:  # from outside: as a parameter it would be part of the result's identity
@@ -145,7 +148,7 @@ class LabelledModel(SpinsLike):
         return {**self.model.observables(array), "field": (self.state_dims, field)}
 
 
-def _starts(model, n_trajectories, n_skyrmion, perturbation, random_state):
+def _starts(model, n_trajectories, n_skyrmion, texture, random_state):
     """Skyrmion lattices, then random spins."""
     check_count("n_trajectories", n_trajectories, 1)
     check_count("random_state", random_state, 0)
@@ -158,8 +161,7 @@ def _starts(model, n_trajectories, n_skyrmion, perturbation, random_state):
     for k in range(n_trajectories):
         rng = np.random.default_rng([random_state, k])
         if k < n_skyrmion:
-            options = {"perturbation": perturbation, "random_state": rng}
-            spins.append(skyrmion_lattice(model.lattice_shape, **options))
+            spins.append(skyrmion_lattice(model.lattice_shape, **texture, random_state=rng))
         else:
             spins.append(model.random_states(1, rng))
     return xr.DataArray(
@@ -188,7 +190,8 @@ def _check_same_start(path, step, initial, save_every, n_frames):
         if not np.array_equal(file.spin.isel(time=0).values, spins):
             raise ValueError(
                 f"{os.fspath(path)} started from other spins; continue it with its own model, "
-                "n_trajectories, n_skyrmion, perturbation and random_state, or choose another path"
+                "n_trajectories, n_skyrmion, perturbation, offset and random_state, or choose "
+                "another path"
             )
 
 

@@ -34,10 +34,12 @@ class KernelPolynomial(ElectronSolver):
     Parameters
     ----------
     n_moments : int, optional
-        Even. By default as many as :meth:`suggest_moments` gives for ``tol``.
+        Even. By default as many as :meth:`suggest_moments` gives for ``tol``; needed with the
+        Jackson kernel.
     kernel : {"none", "jackson"}, default "none"
         The Jackson kernel damps the oscillations of a truncated series at a step; at
-        the temperatures used here there is no step, and it only smears.
+        the temperatures used here there is no step, and it only smears: the error falls with
+        the square of the number of moments and not exponentially, so ``tol`` does not hold.
     tol : float, default 1e-5
         Error of the Fermi function that the default number of moments allows.
     n_twists : {1, 2}, default 1
@@ -78,6 +80,11 @@ class KernelPolynomial(ElectronSolver):
     def moments_for(self, model):
         """The even number of moments in use."""
         if self.n_moments is None:
+            if self.kernel != "none":
+                raise ValueError(
+                    f"kernel={self.kernel!r} smears more than tol={self.tol!r} allows; choose "
+                    "n_moments"
+                )
             return self.suggest_moments(model, self.tol)
         n = check_count("n_moments", self.n_moments, 4)
         if n % 2:

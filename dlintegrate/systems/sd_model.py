@@ -8,6 +8,7 @@ import numpy as np
 
 from .._kernels.triangular import NEAREST
 from ..states import to_spins
+from .electrons import ElectronSolver
 from .kernel_polynomial import KernelPolynomial
 from .spins import SpinSystem
 
@@ -84,7 +85,7 @@ class TriangularSDModel(SpinSystem):
     @property
     def exact_field(self):
         """With :class:`ExactDiagonalization`; a series in single precision is not."""
-        return self.solver is not None and self.solver.exact
+        return isinstance(self.solver, ElectronSolver) and self.solver.exact
 
     @property
     def symmetries(self):
@@ -102,7 +103,7 @@ class TriangularSDModel(SpinSystem):
         return _interval(self.t1, self.t3, abs(self.exchange))
 
     def check(self):
-        """Raise ValueError for parameters out of range."""
+        """Raise ValueError for parameters out of range, TypeError for what solves nothing."""
         for name in ("t1", "t3", "J", "mu"):
             value = getattr(self, name)
             if not isinstance(value, numbers.Real) or not np.isfinite(value):
@@ -111,6 +112,13 @@ class TriangularSDModel(SpinSystem):
             raise ValueError(
                 f"temperature={self.temperature!r}: expected a positive number; at zero the "
                 "filling has a step that no series resolves"
+            )
+        if self.spin_half not in (False, True):
+            raise ValueError(f"spin_half={self.spin_half!r}: expected True or False")
+        if self.solver is not None and not isinstance(self.solver, ElectronSolver):
+            raise TypeError(
+                f"solver={self.solver!r}: expected an ElectronSolver, such as "
+                "ExactDiagonalization() or KernelPolynomial()"
             )
 
     def resized(self, state_shape):

@@ -4,6 +4,8 @@ import numbers
 
 import numpy as np
 
+from .._checks import check_count
+
 #: Ordering vectors of the triple-Q order at the default filling, as phases per step along
 #: a1 and a2: the Cartesian vector (π/3, 0) and its rotations by 120°.
 ORDERING_PHASES = np.pi / 6 * np.array([[2, 1], [-1, 1], [-1, -2]])
@@ -34,7 +36,13 @@ def skyrmion_lattice(
     Raises
     ------
     ValueError
-        If a side is not a positive multiple of 12.
+        If a side is not a positive multiple of 12, or a parameter not a finite number.
+
+    Notes
+    -----
+    At M = 0 the vectors of one site in 48 vanish: as long as nothing is perturbed they get the
+    direction +z, but any noise, however small, decides which way they point, and with them goes
+    the charge. From M = 0.1 on, noise has to be as strong as M for that.
 
     Examples
     --------
@@ -44,6 +52,18 @@ def skyrmion_lattice(
     [3.0]
     """
     index = _indices(shape)
+    n_samples = check_count("n_samples", n_samples, 0)
+    values = {
+        "amplitude": amplitude,
+        "offset": offset,
+        "phase": phase,
+        "perturbation": perturbation,
+    }
+    for name, value in values.items():
+        if not isinstance(value, numbers.Real) or not np.isfinite(value):
+            raise ValueError(f"{name}={value!r}: expected a finite number")
+    if perturbation < 0:
+        raise ValueError(f"perturbation={perturbation!r}: expected a number, 0 or more")
     rng = np.random.default_rng(random_state)
     noise = perturbation * rng.normal(size=(3, n_samples, *shape))
     q1, q2, q3 = np.tensordot(ORDERING_PHASES, index, axes=1)
