@@ -102,15 +102,32 @@ def long_run(learned, folder):
 
 
 def transfer(learned):
-    """Torque errors on 48², of states that the learned field has relaxed for a while."""
+    """Torque errors on 48², of states that the learned field has relaxed for a while.
+
+    The skyrmion lattice has M = 0, where noise turns spins over: a rough texture, which has
+    lost its charge. ``ordered``, beside, is one that has not.
+    """
     side = 48
     rng = np.random.default_rng(SEED)
+    lattice = {"perturbation": 0.1, "random_state": SEED + 1}
     starts = {
         "random start": torque_data.unit(rng.normal(size=(1, side, side, 3))),
-        "skyrmion lattice": skyrmion_lattice(
-            (side, side), perturbation=0.1, random_state=SEED + 1
-        ),
-    }  # fmt: skip
+        "skyrmion lattice": skyrmion_lattice((side, side), **lattice),
+    }
+    ordered = {"skyrmion lattice, M = 0.2": skyrmion_lattice((side, side), offset=0.2, **lattice)}
+    rows, (predicted, averaged, periodic, spins) = relaxed_errors(learned, starts)
+    return {
+        "states": rows,
+        "all": float(torque_error(predicted, averaged, spins)),
+        "all, against periodic boundaries": float(torque_error(predicted, periodic, spins)),
+        "periodic boundaries themselves": float(torque_error(periodic, averaged, spins)),
+        "ordered": relaxed_errors(learned, ordered)[0],
+    }
+
+
+def relaxed_errors(learned, starts):
+    """Errors at the start and at t = 80; learned, averaged and periodic fields, and spins."""
+    side = next(iter(starts.values())).shape[1]
     system = learned.simulated.resized((side, side, 3))
     rows, everything = [], []
     for name, start in starts.items():
@@ -122,21 +139,13 @@ def transfer(learned):
             periodic = torque_data.label(spins[None], torque_data.TEST_MOMENTS, 1)
             everything.append((predicted, averaged, periodic, spins[None]))
             rows.append({
-                "start": name, "time": when,
+                "start": name, "time": when, "charge": float(topological_charge(spins)),
                 "error": float(torque_error(predicted, averaged, spins[None])),
                 "error against periodic boundaries":
                     float(torque_error(predicted, periodic, spins[None])),
             })  # fmt: skip
             print(rows[-1], flush=True)
-    predicted, averaged, periodic, spins = (
-        np.concatenate(x) for x in zip(*everything, strict=True)
-    )
-    return {
-        "states": rows,
-        "all": float(torque_error(predicted, averaged, spins)),
-        "all, against periodic boundaries": float(torque_error(predicted, periodic, spins)),
-        "periodic boundaries themselves": float(torque_error(periodic, averaged, spins)),
-    }
+    return rows, [np.concatenate(x) for x in zip(*everything, strict=True)]
 
 
 def cost(shipped):

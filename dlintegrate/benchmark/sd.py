@@ -56,7 +56,7 @@ def sd(full=False):
 
         return fit
 
-    linear = EquivariantTorque(  # an exchange for each distance
+    shallow = EquivariantTorque(  # an exchange for each distance, and gates at the site
         n_vectors=4, n_directed=0, depth=0, precision="double",
         training=FieldTraining(epochs=epochs, batch_size=4, learning_rate=0.01),
     )  # fmt: skip
@@ -67,7 +67,7 @@ def sd(full=False):
             ("DampedMidpoint", (10.0,), {"tol": 1e-4}),
         )),
         *(_shorter_series(k, exact) for k in (20, 28, 40, 60)),
-        Learned("linear field", (20.0, 10.0), fitted(linear)),
+        Learned("network without blocks", (20.0, 10.0), fitted(shallow)),
         *(
             Learned(f"SeriesTorque, {k} moments", (20.0, 10.0), fitted(SeriesTorque(k, reach)))
             for k, reach in ((16, 9), (32, 12))

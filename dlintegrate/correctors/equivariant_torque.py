@@ -27,7 +27,8 @@ class EquivariantTorque(FieldCorrector):
         Channels of each of the orders 1 and 2; 0 for isotropic kernels only. Directional
         networks have none.
     depth : int, default 4
-        Blocks; 0 is the linear field.
+        Blocks. With 0, sums over neighbours by distance are gated once at each site: close to
+        a linear field.
     reach : int, default 2
         Of a block's kernels, in bonds.
     first_reach : int, default 6

@@ -6,7 +6,10 @@ from .field import FieldCorrector
 
 
 class TorqueCNN(FieldCorrector):
-    """Convolutional network from spins to torques (Cheng 2023, Sec. III B).
+    """Convolutional network from spins to what turns them (Cheng 2023, Sec. III B).
+
+    The network of the paper gives torques; this one gives fields, whose part across the spin is
+    kept: the torque turned back by 90° about the spin.
 
     Residual blocks of two periodic convolutions with rectifiers, skips of 1×1 where the
     number of features changes, and two final convolutions; no batch normalisation. The
