@@ -309,15 +309,15 @@ def write_card(output, options, learned, spins, fields, started):
 
 
 def add_earlier_rounds(card, path):
-    """States, epochs and times of all rounds; each of them is kept under ``rounds``.
+    """States, epochs and times of all rounds; each is kept under ``rounds``, with its errors.
 
     A stage that several rounds had counts once.
     """
     before = json.loads(path.read_text())
     times = ["epochs", "training_seconds", "processor_seconds"]
-    names = ["training_set", "states", "final_loss", *times]
-    earlier = before.get("rounds", [{name: before[name] for name in names}])
-    card["rounds"] = [*earlier, {name: card[name] for name in names}]
+    names = ["training_set", "states", "final_loss", "torque_error", *times]
+    earlier = before.get("rounds", [{name: before.get(name) for name in names}])
+    card["rounds"] = [*earlier, {name: card.get(name) for name in names}]
     for name in times:
         card[name] += before[name]
     card["states"] = before["states"] | card["states"]
