@@ -173,6 +173,7 @@ class TestBadInput:
         [
             {"n_trajectories": 0}, {"n_skyrmion": 3}, {"n_skyrmion": -1}, {"perturbation": -0.1},
             {"n_frames": 0}, {"save_every": 0}, {"random_state": None}, {"damping": -1.0},
+            {"offset": np.nan},
         ],
         ids=lambda options: next(iter(options)),
     )  # fmt: skip
@@ -188,6 +189,7 @@ class TestBadInput:
             ({"n_frames": 3}, "n_frames=3: .*has 4 already"),
             ({"n_trajectories": 3}, "started from other spins"),
             ({"random_state": 1}, "started from other spins"),
+            ({"offset": 0.0}, "started from other spins"),
             ({"dt": 0.5}, "written by another integrator"),
             ({"label_solver": ExactDiagonalization(2)}, "written by another integrator"),
         ],

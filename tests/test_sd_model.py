@@ -72,6 +72,23 @@ class TestExactField:
         for move in (turned_lattice, lambda f: f.swapaxes(1, 2), lambda f: np.roll(f, 2, 1)):
             np.testing.assert_allclose(model.local_field(move(spins)), move(field), atol=1e-12)
 
+    def test_comes_with_the_energy_in_one_solution(self, monkeypatch):
+        model = TriangularSDModel(**SMALL)
+        spins = model.random_states(2, 3)
+        expected = model.local_field(spins), model.energy(spins)
+        solved = []
+        solve = ExactDiagonalization.solve
+
+        def counted(solver, *arguments):
+            solved.append(solver)
+            return solve(solver, *arguments)
+
+        monkeypatch.setattr(ExactDiagonalization, "solve", counted)
+        field, known = model.field_and_observables(spins)
+        assert len(solved) == 1
+        np.testing.assert_array_equal(field, expected[0])
+        np.testing.assert_array_equal(known["energy"][1], expected[1])
+
     def test_of_free_electrons_fills_the_band(self):
         model = TriangularSDModel((12, 12), J=0.0, solver=ExactDiagonalization())
         k = 2 * np.pi / 12 * np.indices((12, 12))

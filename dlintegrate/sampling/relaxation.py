@@ -140,12 +140,13 @@ class LabelledModel(SpinsLike):
 
     def observables(self, array):
         """Those of the model, and the field."""
-        labels = self.model
-        if self.label_solver is not None:
-            parameters = {**labels.get_params(deep=False), "solver": self.label_solver}
-            labels = type(labels)(**parameters)
-        field = labels.field_of(array)
-        return {**self.model.observables(array), "field": (self.state_dims, field)}
+        if self.label_solver is None:
+            field, known = self.model.field_and_observables(array)
+        else:
+            parameters = {**self.model.get_params(deep=False), "solver": self.label_solver}
+            field = type(self.model)(**parameters).field_of(array)
+            known = self.model.observables(array)
+        return {**known, "field": (self.state_dims, field)}
 
 
 def _starts(model, n_trajectories, n_skyrmion, texture, random_state):

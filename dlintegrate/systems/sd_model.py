@@ -227,10 +227,13 @@ class TriangularSDModel(SpinSystem):
 
     def field_of(self, array, sites=None):
         """As :meth:`local_field`, of validated states."""
-        blocks, _ = self._solve(array, sites)
-        up, down, real, imaginary = np.moveaxis(blocks, -1, 0)
-        field = self.exchange * np.stack([2 * real, -2 * imaginary, up - down], axis=-1) + self.bias
+        field = self._field(self._solve(array, sites)[0])
         return field if sites is not None else field.reshape(array.shape)
+
+    def _field(self, blocks):
+        """From the density matrices of sites."""
+        up, down, real, imaginary = np.moveaxis(blocks, -1, 0)
+        return self.exchange * np.stack([2 * real, -2 * imaginary, up - down], axis=-1) + self.bias
 
     def electron_density(self, states):
         """Electrons per site, shape (n_samples, *sides)."""
@@ -244,8 +247,15 @@ class TriangularSDModel(SpinSystem):
 
     def observables(self, array):
         """Energy and total magnetisation."""
+        return self._observables(array, self._solve(array)[1])
+
+    def field_and_observables(self, array):
+        """From one solution of the electrons; see :meth:`SpinSystem.field_and_observables`."""
+        blocks, omega = self._solve(array)
+        return self._field(blocks).reshape(array.shape), self._observables(array, omega)
+
+    def _observables(self, array, omega):
         total = array.reshape(len(array), -1, 3).sum(axis=1)
-        _, omega = self._solve(array)
         return {
             "energy": ((), omega - total @ self.bias),
             "magnetization": (("component",), total),

@@ -65,6 +65,20 @@ class SpinSystem(System):
     def field_of(self, array):
         """Local field on the spins of a validated array, like it."""
 
+    def field_and_observables(self, array):
+        """What :meth:`field_of` and :meth:`observables` return, at the price of one if it can be.
+
+        Parameters
+        ----------
+        array : ndarray, shape (n_samples, ...)
+
+        Returns
+        -------
+        field : ndarray, like ``array``
+        observables : dict
+        """
+        return self.field_of(array), self.observables(array)
+
     def conditions(self, array):
         """The shortest side of the lattice; see :meth:`System.conditions`."""
         return {"side": np.full((3, len(array)), float(min(self.lattice_shape)))}
