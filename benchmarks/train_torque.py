@@ -46,6 +46,24 @@ A fourth one has new states only, nine tenths of them random spins and what they
     python benchmarks/train_torque.py FOLDER --data seed random4 sooner4 random5 sooner5 lattices4 \
         later4 --batch-size 2 --start third.safetensors --threads 2 --learning-rate 6e-3 \
         --minutes 79 --n-vectors 16 --n-scalars 12 --n-hidden 40 --depth 6 \
+        --output fourth.safetensors
+
+A fifth one has those random spins and others, and skyrmion lattices that noise made rough::
+
+    python benchmarks/train_torque.py FOLDER --stage random6 \
+        --relax dlintegrate/datasets/weights/sd-torque-fast.safetensors
+    python benchmarks/train_torque.py FOLDER --stage sooner6 \
+        --relax dlintegrate/datasets/weights/sd-torque-fast.safetensors
+    python benchmarks/train_torque.py FOLDER --stage symmetric6 \
+        --relax dlintegrate/datasets/weights/sd-torque-fast.safetensors
+    python benchmarks/train_torque.py FOLDER --stage symmetric7 \
+        --relax dlintegrate/datasets/weights/sd-torque-fast.safetensors
+    python benchmarks/train_torque.py FOLDER --relax fourth.safetensors --stage lattices6
+    python benchmarks/train_torque.py FOLDER --relax fourth.safetensors --stage later6
+    python benchmarks/train_torque.py FOLDER --data seed random4 sooner4 random5 sooner5 random6 \
+        sooner6 lattices6 symmetric6 symmetric7 later4 later6 --batch-size 2 \
+        --start fourth.safetensors --threads 2 --learning-rate 6e-3 --minutes 82 --n-vectors 16 \
+        --n-scalars 12 --n-hidden 40 --depth 6 \
         --output dlintegrate/datasets/weights/sd-torque.safetensors
 
 ``--relax`` lets new starts relax in the learned field and labels what they become, so that the
