@@ -147,6 +147,25 @@ def like(array, template, dims):
     )
 
 
+def site_distances(system, after, expected):
+    """rms distance per site or particle of each sample; infinite where a sample failed.
+
+    Parameters
+    ----------
+    system : System
+    after, expected : ndarray, shape (n_samples, ...)
+        Packed or not: what a system adds to its states does not change in time.
+
+    Returns
+    -------
+    ndarray, shape (n_samples,)
+    """
+    square = ((after - expected) ** 2).reshape(len(after), -1).sum(axis=1)
+    error = np.sqrt(square / system.n_sites)
+    error[np.isnan(error)] = np.inf
+    return error
+
+
 def perpendicular(vectors, spins):
     """The part of vectors at right angles to unit spins.
 

@@ -294,6 +294,15 @@ class TestHealth:
         assert found["max_speed"][1] == pytest.approx(speed.max())
         assert set(found) == set(system.default_bounds)
 
+    def test_a_crystal_that_flies_by_is_as_sound_as_one_at_rest(self):
+        system = crystal()
+        states = system.random_states(2, 0)
+        flying = states.copy()
+        flying[:, MOMENTUM] += 2.0 * np.reshape(system.masses, (-1, 1))
+        assert system.healthy(flying).all()
+        speeds = [system.diagnose(s, s)["max_speed"] for s in (states, flying)]
+        np.testing.assert_allclose(speeds[1], speeds[0], atol=1e-12)
+
     def test_projection_restores_the_energy_and_touches_only_relative_momenta(self):
         system = crystal()
         before = system.random_states(3, 0)

@@ -263,6 +263,15 @@ class TestFallback:
         assert (trajectory.fallback_fraction[0, 1:] == 1.0).all()
 
 
+def test_particles_that_fly_together_do_not_fall_back(samples):
+    integrator = corrected(samples=samples)
+    flying = samples.copy()
+    flying[:, 1] += 50.0
+    assert SYSTEM.resized(flying.shape[1:]).healthy(SYSTEM.validate(flying)).all()
+    still, fast = (integrator.simulate(s, 0.5) for s in (samples, flying))
+    np.testing.assert_array_equal(fast.fallback_fraction, still.fallback_fraction)
+
+
 @pytest.mark.parametrize("epsilon, sigma", [(100.0, 1.0), (0.01, 3.4)])
 def test_units_change_nothing(epsilon, sigma, samples):
     # energies in ε, lengths in σ: velocities scale by ε^½, times by σ ε^-½

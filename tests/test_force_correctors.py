@@ -14,6 +14,7 @@ from dlintegrate import (
     BlanesMoanRKN4,
     CombinedForce,
     CorrectedIntegrator,
+    FieldTraining,
     GraphForce,
     HeisenbergLattice,
     LennardJones2D,
@@ -63,6 +64,14 @@ def labels(base, array, horizon=1):
 def quick(**options):
     short = {"epochs": 2, "batch_size": 16, "learning_rate": 3e-3, "validation_fraction": 0}
     return RollOut(**short | options)
+
+
+@pytest.mark.parametrize("training", [FieldTraining(), RollOut, {"epochs": 1}])
+def test_training_is_a_roll_out(training):
+    corrector = PairwiseForce(training=training)
+    base = base_step()
+    with pytest.raises(TypeError, match=r"training=.*: expected a RollOut or None"):
+        CorrectedIntegrator(base, corrector).fit(base.system.random_states(2, 0))
 
 
 def make(cls, training=None, **parameters):

@@ -7,7 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import KFold, cross_val_score
 
-from dlintegrate import HeisenbergLattice, Integrator, LennardJones2D, SuzukiTrotter2, metrics
+from dlintegrate import (
+    CorrectedIntegrator,
+    GraphForce,
+    HeisenbergLattice,
+    Integrator,
+    LennardJones2D,
+    SuzukiTrotter2,
+    metrics,
+)
 from dlintegrate._kernels.structure import count_pairs
 from dlintegrate.integrators import BlanesMoanRKN4, VelocityVerlet
 
@@ -161,6 +169,20 @@ def test_frames_after_a_failure_do_not_enter_the_structure():
     np.testing.assert_allclose(result["g_sample"][1], alone["g"])
     with pytest.warns(RuntimeWarning), pytest.raises(ValueError, match="no sound frame"):
         metrics.radial_distribution(with_failure(particles(q, box=5.0), slice(None), 0.0))
+
+
+def test_states_that_are_not_finite_do_not_enter_the_structure():
+    gas = particles(np.random.default_rng(3).uniform(0, 5, (8, 1, 6, 2)), box=5.0)
+    expected = metrics.radial_distribution(gas[:5], bins=4)
+    heat = metrics.equipartition(gas[:5], radius=1.0)
+    lost = gas.copy(deep=True)
+    lost[5:] = np.nan
+    with pytest.warns(RuntimeWarning, match=r"samples 5, 6, 7 \(3 of 8\) failed; their frames"):
+        result = metrics.radial_distribution(lost, bins=4)
+    xr.testing.assert_allclose(result["g"], expected["g"])
+    assert result["n_samples"] == 5
+    with pytest.warns(RuntimeWarning, match="samples 5, 6, 7"):
+        assert metrics.equipartition(lost, radius=1.0)["temperature"] == heat["temperature"]
 
 
 def test_states_frames_and_trajectories_are_accepted(trajectory, initial):
@@ -465,6 +487,11 @@ def test_momentum_drift_is_the_length_of_what_was_added(trajectory):
     with pytest.warns(RuntimeWarning, match="NaN"):
         failed = metrics.momentum_drift(with_failure(trajectory, 3, 2.0))
     assert failed["n_samples"][-1] == 19
+    labelled = states.assign_coords(variable=["position", "momentum"])
+    swapped = labelled.sel(variable=["momentum", "position"])
+    xr.testing.assert_identical(metrics.momentum_drift(swapped), result)
+    with pytest.raises(ValueError, match=r"variables \['q', 'p'\]; expected \['position'"):
+        metrics.momentum_drift(states.assign_coords(variable=["q", "p"]))
 
 
 def test_files_in_blocks_give_the_same(initial, trajectory, tmp_path, monkeypatch):
@@ -597,6 +624,30 @@ def test_one_step_error_is_per_particle_of_positions_and_momenta(initial):
     once_around[:, 0, :, 0] += initial["box_length"]
     moved = metrics.one_step_error(step, initial, step.step(once_around), per_sample=True)
     np.testing.assert_allclose(moved, initial["box_length"], rtol=1e-10)
+
+
+def test_the_suggested_step_has_the_error_that_was_asked_for(initial):
+    dt = VelocityVerlet(SYSTEM, 0.05).suggest_dt(initial[:4], 1e-2, duration=0.2)
+    for n_steps, bound in ((round(0.2 / dt), 1.03), (round(0.2 / dt) - 1, np.inf)):
+        step = VelocityVerlet(SYSTEM, 0.2 / n_steps)
+        difference = step.step(initial[:4], n_steps) - BlanesMoanRKN4(SYSTEM, 0.0005).step(
+            initial[:4], 400
+        )
+        error = float(np.sqrt((difference**2).sum() / (4 * SYSTEM.n_sites)))
+        assert (0 if bound < 2 else 1e-2) < error < bound * 1e-2
+
+
+def test_a_reference_of_another_density_works_in_the_box_of_the_samples():
+    step = VelocityVerlet(SYSTEM, 0.01)
+    other = BlanesMoanRKN4(LennardJones2D(16, 0.1), 0.001)
+    same = BlanesMoanRKN4(SYSTEM, 0.001)
+    states = SYSTEM.random_states(2, 0)
+    assert metrics.one_step_error(step, states, other) == metrics.one_step_error(step, states, same)
+    labels = [
+        CorrectedIntegrator(step, GraphForce(width=0), reference).make_labels(states)
+        for reference in (same, other)
+    ]
+    np.testing.assert_array_equal(*labels)
 
 
 def test_labels_of_other_shape_and_systems_without_reference_are_refused(initial):

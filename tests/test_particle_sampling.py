@@ -317,6 +317,22 @@ def test_given_start_is_continued():
     assert (system.potential_energy(cold) <= energy + 1e-9).all()
 
 
+def test_each_chain_of_averages_begins_at_a_state_of_its_own(monkeypatch):
+    system = LennardJones2D(300, 0.2)  # one chain in each task
+    given = sample_canonical(system, 1.0, 8, n_sweeps=2, random_state=0)
+    begun = []
+
+    def recorded(chain, places, temperatures, streams, n_sweeps):
+        begun.extend(places.copy())
+        return np.full(len(places), 0.1), None
+
+    monkeypatch.setattr("dlintegrate.sampling.particles.ParticleChain.equilibrate", recorded)
+    canonical_averages(system, 1.0, n_chains=8, n_records=1, start=given, random_state=0)
+    np.testing.assert_array_equal(np.sort(begun, 0), np.sort(given.values[:, 0], 0))
+    with pytest.raises(ValueError, match="start holds 3 states for 8 chains"):
+        canonical_averages(system, 1.0, n_chains=8, start=given[:3])
+
+
 def test_park_states_are_those_of_the_table():
     states = park_states()
     assert len(states) == 60
@@ -430,6 +446,13 @@ def test_histograms_are_densities_with_errors():
     x = result.momentum_center.values
     exact = np.mean([stats.norm(0, (t * 15 / 16) ** 0.5).pdf(x) for t in (0.59, 0.71)], axis=0)
     assert np.abs(result.momentum - exact).max() < 0.02
+
+
+def test_a_histogram_of_one_sample_has_no_error_and_needs_no_labels():
+    system = LennardJones2D(16, 0.2)
+    samples = sample_canonical(system, 0.71, 1, n_sweeps=10, random_state=0)
+    result = histograms(system, samples.drop_vars("variable", errors="ignore"), bins=5)
+    assert np.isnan(result.energy_error).all()
 
 
 def test_averages_need_labelled_samples_and_particles():

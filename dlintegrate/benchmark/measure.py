@@ -6,7 +6,8 @@ import warnings
 import numpy as np
 
 from ..metrics import energy_drift, fallback_fraction
-from ..metrics.one_step import n_substeps, site_distances
+from ..metrics.one_step import n_substeps
+from ..states import site_distances
 
 #: Steps of one timing, at most.
 _MOST_STEPS = 100_000

@@ -47,6 +47,8 @@ class ForceCorrector(ModuleWeights, Corrector):
     def _check_parameters(self):
         if self.precision not in ("single", "double"):
             raise ValueError(f"precision={self.precision!r}: expected 'single' or 'double'")
+        if self.training is not None and not isinstance(self.training, RollOut):
+            raise TypeError(f"training={self.training!r}: expected a RollOut or None")
         self._training().check()
 
     def check(self, base):

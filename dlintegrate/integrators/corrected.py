@@ -283,7 +283,9 @@ class CorrectedIntegrator(VersionedState, Integrator):
             If the step of the reference does not divide that of the base.
         """
         reference, n_steps = self._reference_steps()
-        system, array = reference.validate(samples)
+        reference.validate(samples)
+        # in the box of the base, whatever that of the reference; the base may be unfitted yet
+        system, array = Integrator.validate(self.base, samples)
         n_chunks = min(len(array), 4 * effective_n_jobs(self.n_jobs))
         parts = Parallel(n_jobs=self.n_jobs, prefer="threads")(
             delayed(_rolled_out)(reference, chunk, n_steps, horizon or 1)

@@ -4,6 +4,8 @@ import numbers
 
 import numpy as np
 
+from ..states import site_distances
+
 #: The reference makes this many steps for each step that is tested: at second
 #: order its own error is then 1.6 % of the one that is measured.
 _REFINEMENT = 8
@@ -26,8 +28,8 @@ def suggest_dt(integrator, samples, tol, *, duration=1.0, max_steps=4096):
     samples : array-like, shape (n_samples, ...)
         Equilibrium states of the temperatures in question; a few suffice.
     tol : float
-        Allowed rms over samples and spins (or particles) of \\|S - S_exact\\| at
-        the end of ``duration``.
+        Allowed rms over samples and spins (or particles) of the distance from the exact
+        state at the end of ``duration``, as :func:`~dlintegrate.metrics.one_step_error` has it.
     duration : float, default 1.0
         Physical time. Errors grow roughly linearly at first, exponentially
         beyond the Lyapunov time.
@@ -55,13 +57,12 @@ def suggest_dt(integrator, samples, tol, *, duration=1.0, max_steps=4096):
     for name, value in (("tol", tol), ("duration", duration)):
         if not isinstance(value, numbers.Real) or not np.isfinite(value) or value <= 0:
             raise ValueError(f"{name}={value!r}: expected a positive number")
-    _, array = integrator.validate(samples)
+    system, array = integrator.validate(samples)
 
     def error(n):
         coarse = integrator.with_dt(duration / n).advance(array, n)
         fine = integrator.with_dt(duration / (n * _REFINEMENT)).advance(array, n * _REFINEMENT)
-        squares = np.square(coarse - fine).sum(axis=-1)
-        return np.sqrt(squares.mean()) if np.isfinite(squares).all() else np.inf
+        return np.sqrt(np.mean(site_distances(system, coarse, fine) ** 2))
 
     good = max(1, round(duration / abs(integrator.checked_dt())))
     bad = 0

@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import xarray as xr
 
-from ..states import FAILED, name_samples
+from ..states import FAILED, in_order, name_samples
 
 #: Trajectories are read in blocks of frames of about this size.
 _BLOCK_BYTES = 64 * 2**20
@@ -19,6 +19,8 @@ _KINDS = {
 }
 #: Variable that holds them, where it has not the name of the kind.
 _VARIABLE = {"atoms": "phase_space"}
+#: Variables of a state, in their order.
+_ORDER = {"phase_space": ["position", "momentum"], "atoms": ["position", "momentum", "spin"]}
 #: Dimensions of a state that do not count sites.
 _INNER = ("variable", "component")
 
@@ -66,6 +68,8 @@ def states_of(trajectory, name="trajectory", kinds=tuple(_KINDS)):
     for dim in ("sample", "time"):
         if states.sizes[dim] == 0:
             raise ValueError(f"{name} is empty along {dim!r}: sizes {dict(states.sizes)}")
+    if kind in _ORDER:
+        states = in_order(states, _ORDER[kind], name)
     return states.transpose("sample", "time", ..., *needed[2:])
 
 
@@ -83,21 +87,16 @@ def spins_of(trajectory, name="trajectory"):
 
 def atoms_of(trajectory, name="trajectory"):
     """As :func:`states_of`, of atoms with moments: positions, momenta and spins."""
-    states = states_of(trajectory, name, ("atoms",))
-    order = ["position", "momentum", "spin"]
-    if "variable" in states.coords and list(states["variable"].values) != order:
-        states = states.sel(variable=order)
-    return states
+    return states_of(trajectory, name, ("atoms",))
 
 
 def particles_of(trajectory, name="trajectory"):
     """As :func:`states_of`, of particles only, positions before momenta."""
     states = states_of(trajectory, name, ("phase_space",))
-    order = ["position", "momentum"]
-    if "variable" in states.coords and list(states["variable"].values) != order:
-        states = states.sel(variable=order)
     if states.sizes["variable"] != 2:
-        raise ValueError(f"{name} has variables {states['variable'].values}; expected {order}")
+        raise ValueError(
+            f"{name} has {states.sizes['variable']} variables; expected {_ORDER['phase_space']}"
+        )
     return states
 
 
@@ -165,10 +164,17 @@ def _summary(t):
 
 
 def lost_frames(trajectory):
-    """Mark the frames that a failed sample did not reach, shape (n_samples, n_times)."""
+    """Mark the frames that a failed sample did not reach, shape (n_samples, n_times).
+
+    A trajectory of ``simulate`` says which; in other states they are those that are not finite.
+    """
     shape = trajectory.sizes["sample"], trajectory.sizes["time"]
     if not isinstance(trajectory, xr.Dataset) or "status" not in trajectory:
-        return np.zeros(shape, dtype=bool)
+        lost, states = np.zeros(shape, dtype=bool), states_of(trajectory)
+        for block in blocks(states):
+            part = states[:, block].values
+            lost[:, block] = ~np.isfinite(part.reshape(*part.shape[:2], -1)).all(axis=2)
+        return lost
     failed = trajectory["status"].values == FAILED
     since = np.zeros(shape[0])
     if "failure_time" in trajectory:

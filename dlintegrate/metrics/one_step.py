@@ -6,7 +6,7 @@ import numpy as np
 
 from ..integrators.llg import LandauLifshitzGilbert
 from ..integrators.step_size import whole_steps
-from ..states import like, perpendicular, to_array
+from ..states import like, perpendicular, site_distances, to_array
 
 #: Substeps of the reference, in units of 6/max|h| (1/J on the cubic lattice); measured for
 #: dt = 0.1: 2e-12 after one step.
@@ -62,34 +62,16 @@ def one_step_error(integrator, samples, reference=None, *, per_sample=False):
     return error if per_sample else float(np.sqrt(np.mean(error**2)))
 
 
-def site_distances(system, after, expected):
-    """rms distance per site or particle of each sample; infinite where a sample failed.
-
-    Parameters
-    ----------
-    system : System
-    after, expected : ndarray, shape (n_samples, ...)
-
-    Returns
-    -------
-    ndarray, shape (n_samples,)
-    """
-    square = ((after - expected) ** 2).reshape(len(after), -1).sum(axis=1)
-    error = np.sqrt(square / system.n_sites)
-    error[np.isnan(error)] = np.inf
-    return error
-
-
 def _labels(integrator, system, array, samples, reference):
     if reference is None:
         reference = converged(integrator, array)
     if not hasattr(reference, "step"):
         return _given_labels(system, array, samples, reference)
     n_steps = n_substeps(integrator.dt, reference.dt)
-    labels = system_array(system, reference.step(samples, n_steps))
-    if np.isnan(labels).any():
+    labels = reference.advance(array, n_steps)  # in the boxes of these states, whatever its own
+    if not system.healthy(labels).all():
         raise ValueError("the reference integrator failed; give it a smaller dt")
-    return labels
+    return system.unpack(labels)[0]
 
 
 def _given_labels(system, array, samples, labels):

@@ -154,7 +154,7 @@ def equipartition(trajectory, radius=1.5, *, n_blocks=None):
     component, heat, number = (np.zeros((*shape, k)) for k in (2, *[_MOST_NEIGHBOURS + 1] * 2))
     n = states.sizes["particle"]
     for block, _, partners in _pair_counts(states, box, radius, 1):
-        p = states[:, block, 1].values.astype(np.float64)
+        p = np.nan_to_num(states[:, block, 1].values.astype(np.float64))  # of lost frames: no part
         square = (p - p.mean(axis=2, keepdims=True)) ** 2 * (n / (n - 1))
         component += np.einsum("tbn,ntic->bnc", parts[block], square) / n
         partners = np.minimum(partners, _MOST_NEIGHBOURS)

@@ -254,10 +254,10 @@ class ParticleChain:
             moves.longest_waves(places, box, out[2, :, k])
         return out
 
-    def begin_chains(self, start, seeds):
-        """Positions and streams of chains at their start."""
+    def begin_chains(self, start, seeds, first=0):
+        """Positions and streams of chains at their start; ``first`` as for :meth:`draw_batch`."""
         streams, generators = zip(*map(_streams, seeds), strict=True)
-        places = [self.begin(start, i, g) for i, g in enumerate(generators)]
+        places = [self.begin(start, i, g) for i, g in enumerate(generators, start=first)]
         return np.array(places), np.array(streams)
 
     def traces(self, start, temperature, n_sweeps, seeds):

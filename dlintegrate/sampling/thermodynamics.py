@@ -40,7 +40,7 @@ def canonical_averages(
     n_records, every : int, default 1000 and 10
         Records of each chain, and sweeps between them.
     start, random_state, n_jobs
-        As for :func:`sample_canonical`.
+        As for :func:`sample_canonical`; given states are one, or one for each chain.
 
     Returns
     -------
@@ -69,15 +69,22 @@ def canonical_averages(
     chain = chain_of(system, n_sweeps=n_sweeps, start=start)
     if not hasattr(chain, "follow"):
         raise TypeError(f"system={system!r}: expected a LennardJones2D")
+    if chain.n_given > 1 and chain.n_given != n_chains:
+        raise ValueError(
+            f"start holds {chain.n_given} states for {n_chains} chains at each temperature; give "
+            "one state, or one for each chain"
+        )
     root, size = seed_sequence(random_state), chain.n_together
     tasks = [
-        (t, range(i * n_chains + k, i * n_chains + min(k + size, n_chains)))
+        (t, k, range(i * n_chains + k, i * n_chains + min(k + size, n_chains)))
         for i, t in enumerate(temperatures.tolist())
         for k in range(0, n_chains, size)
     ]
     records = joblib.Parallel(n_jobs=n_jobs, prefer="threads")(
-        joblib.delayed(_records)(chain, t, [child(root, i) for i in numbers], n_records, every)
-        for t, numbers in tasks
+        joblib.delayed(_records)(
+            chain, t, [child(root, i) for i in numbers], n_records, every, first
+        )
+        for t, first, numbers in tasks
     )
     means = np.concatenate(records).reshape(len(temperatures), n_chains, 3)
     rows = [_row(m, t, system.n_sites) for m, t in zip(means, temperatures, strict=True)]
@@ -188,7 +195,7 @@ def histograms(system, samples, *, bins=60):
     """
     _, density = _labels(system, samples)
     bins, n = check_count("bins", bins, 1), samples.sizes["particle"]
-    momenta = samples.sel(variable="momentum").transpose("sample", ...).values
+    momenta = system.unpack(system.validate(samples))[0][:, 1]
     kinetic = 0.5 * (momenta**2).sum(axis=(1, 2)) / n
     potential = system.potential_energy(samples) / n
     values = {
@@ -212,18 +219,22 @@ def histograms(system, samples, *, bins=60):
 
 
 def _histogram(values, edges):
-    """Probability density and its standard error of values (n_samples, n_values)."""
+    """Probability density and its standard error of values (n_samples, n_values).
+
+    The error is NaN for a single sample.
+    """
     bins = len(edges) - 1
     place = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, bins - 1)
     counts = np.zeros((len(values), bins))
     np.add.at(counts, (np.arange(len(values))[:, None], place), 1.0 / values.shape[1])
     width = edges[1] - edges[0]
-    return counts.mean(axis=0) / width, counts.std(axis=0) / len(values) ** 0.5 / width
+    spread = counts.std(axis=0, ddof=1) if len(values) > 1 else np.full(bins, np.nan)
+    return counts.mean(axis=0) / width, spread / len(values) ** 0.5 / width
 
 
-def _records(chain, temperature, seeds, n_records, every):
+def _records(chain, temperature, seeds, n_records, every, first):
     """Means of U, U² and the pressure along chains, shape (n_chains, 3)."""
-    places, streams = chain.begin_chains(chain.start_at(temperature), seeds)
+    places, streams = chain.begin_chains(chain.start_at(temperature), seeds, first)
     temperatures = np.full(len(seeds), temperature)
     widths, _ = chain.equilibrate(places, temperatures, streams, chain.sweeps_at(temperature))
     energy, pressure, _ = chain.follow(places, temperature, streams, widths, n_records, every)

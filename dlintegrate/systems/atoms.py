@@ -412,12 +412,15 @@ class AtomicSystem(System):
     # Health ------------------------------------------------------------------------------
 
     def healthy(self, array):
-        """Finite, spins of the right length, no atoms within 0.7 Å or faster than 1 Å/fs."""
+        """Finite, spins of the right length, no atoms within 0.7 Å or faster than 1 Å/fs.
+
+        Speeds are about the centre of mass.
+        """
         finite = np.isfinite(array.reshape(len(array), -1)).all(axis=1)
         result = finite.copy()
         if finite.any():
             rest = array[finite]
-            speed = np.linalg.norm(rest[:, MOMENTUM], axis=-1) / self.masses
+            speed = self._speeds(rest)
             lengths = np.linalg.norm(rest[:, SPIN], axis=-1)
             scale = np.where(self.moments > 0, self.moments, 1.0)
             right = np.abs(lengths - self.moments) <= _LENGTH_TOLERANCE * scale
@@ -429,16 +432,22 @@ class AtomicSystem(System):
         """What a step may be judged by; see :meth:`System.diagnose`.
 
         ``energy_change`` (eV, over the square root of the number of atoms), ``min_distance``
-        (Å), ``max_speed`` (Å/fs).
+        (Å), ``max_speed`` (Å/fs, about the centre of mass).
         """
         with np.errstate(invalid="ignore", over="ignore"):
-            speed = np.linalg.norm(array[:, MOMENTUM], axis=-1) / self.masses
+            speed = self._speeds(array)
             change = np.abs(self._total_energy(array) - self._total_energy(before))
             return {
                 "energy_change": change / np.sqrt(self.n_sites),
                 "min_distance": self.closest_pair(array),
                 "max_speed": speed.max(axis=1),
             }
+
+    def _speeds(self, array):
+        """About the centre of mass, Å/fs, shape (n_samples, n_atoms)."""
+        momenta = array[:, MOMENTUM]
+        common = momenta.sum(axis=1, keepdims=True) / np.sum(self.masses)
+        return np.linalg.norm(momenta / np.reshape(self.masses, (-1, 1)) - common, axis=-1)
 
     @property
     def default_bounds(self):

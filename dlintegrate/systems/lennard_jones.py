@@ -417,13 +417,13 @@ class LennardJones2D(System):
         """What a step may be judged by; see :meth:`System.diagnose`.
 
         ``energy_change`` (in ε, over the square root of the number of particles),
-        ``min_distance`` (in σ), ``max_speed`` (in sqrt(ε)), ``rescaling`` (the factor of
-        the energy projection, NaN where that is impossible).
+        ``min_distance`` (in σ), ``max_speed`` (in sqrt(ε), about the centre of mass),
+        ``rescaling`` (the factor of the energy projection, NaN where that is impossible).
         """
         measured, start = self._measure(array), self.energy_of(before)
         energy = self._observables(array, measured)["energy"][1]
         with np.errstate(invalid="ignore", over="ignore"):
-            speed = np.sqrt((array[:, 1, :-1] ** 2).sum(axis=-1).max(axis=1))
+            speed = np.sqrt(_largest_square(array))
             return {
                 "energy_change": np.abs(energy - start)
                 / (self.epsilon * np.sqrt(array.shape[2] - 1)),
@@ -443,7 +443,7 @@ class LennardJones2D(System):
         }
 
     def healthy(self, array):
-        """Finite, no pair closer than 0.5 σ, no speed above 1000 sqrt(ε).
+        """Finite, no pair closer than 0.5 σ, no speed about the centre of mass above 1000 sqrt(ε).
 
         A sample that explodes stays finite (Park 2022, section 5.2.1), so both bounds
         matter.
@@ -460,7 +460,7 @@ class LennardJones2D(System):
         result = finite.copy()
         if finite.any():
             rest = array[finite]
-            slow = (rest[:, 1, :-1] ** 2).sum(axis=-1).max(axis=1) < FASTEST**2 * self.epsilon
+            slow = _largest_square(rest) < FASTEST**2 * self.epsilon
             apart = self._measure(rest)[:, 2] > (CLOSEST * self.sigma) ** 2
             result[finite] = slow & apart
         return result
@@ -483,6 +483,13 @@ class LennardJones2D(System):
         if name == "galilean":
             return lambda states, time: states + np.array([time * shift, shift])[None, :, None]
         return super().symmetry_action(name, rng)
+
+
+def _largest_square(array):
+    """Largest square of a momentum about the centre of mass, shape (n_samples,)."""
+    momenta = array[:, 1, :-1]
+    relative = momenta - momenta.mean(axis=1, keepdims=True)
+    return (relative**2).sum(axis=-1).max(axis=1)
 
 
 def _kinetic(momenta, total):
