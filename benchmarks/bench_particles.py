@@ -51,7 +51,7 @@ def labels():
         for dt in steps:
             integrator, n = kind(system, dt), round(0.1 / dt)
             square = ((integrator.advance(array, n) - exact) ** 2)[:, :, :-1].sum(axis=(1, 3))
-            best, _ = fastest(lambda i=integrator, n=n: i.advance(array, n), repeats=3)
+            best, _ = fastest(lambda i=integrator, n=n: i.advance(array, n), repeats=9)
             rows.append(
                 {
                     "method": kind.__name__,
