@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from matplotlib.colors import to_rgb
+from sklearn.base import clone
 
 from dlintegrate import (
     BlanesMoan4,
@@ -18,6 +19,7 @@ from dlintegrate import (
     ElementaryDifferentialResidue,
     HeisenbergLattice,
     LennardJones2D,
+    SublatticeComposition,
     SuzukiTrotter2,
     VelocityVerlet,
     benchmark,
@@ -34,7 +36,7 @@ from dlintegrate.benchmark import (
     run_benchmark,
 )
 from dlintegrate.benchmark.figure import draw_benchmark
-from dlintegrate.benchmark.measure import Clock, errors, long_run, reversal_error
+from dlintegrate.benchmark.measure import Clock, errors, long_run, reversal_error, with_output
 from dlintegrate.benchmark.pareto import (
     NEVER,
     UNRIVALLED,
@@ -126,6 +128,23 @@ def test_no_cost_is_interpolated_between_two_methods():
     assert cost_at(two, 1e-3, "many") == (10.0, "b")
 
 
+def test_between_members_of_a_family_the_cost_is_interpolated():
+    two = [point("20 moments", 1e-2, 1.0), point("28 moments", 1e-4, 100.0)]
+    family = [{**p, "family": "series"} for p in two]
+    cost, name = cost_at(family, 1e-3, "many")
+    assert cost == pytest.approx(10.0) and name == "20 moments to 28 moments"
+    assert cost_at(two, 1e-3, "many") == (100.0, "28 moments")
+    other = [family[0], {**family[1], "dt": 2 * family[1]["dt"]}]
+    assert cost_at(other, 1e-3, "many") == (100.0, "28 moments"), "of another step"
+
+
+def test_a_processor_is_charged_to_the_run_whose_output_it_makes():
+    plain = SublatticeComposition(SYSTEM, 0.1, [0.5, 1.0, 0.5])
+    processed = clone(plain).set_params(processor=[0.1, 0.2, -0.1, -0.2])
+    assert with_output(3.0, plain, 5) == 3.0
+    assert with_output(3.0, processed, 5) == pytest.approx(3.0 * (5 * 2 + 8) / (5 * 2))
+
+
 def test_learning_has_paid_when_the_saved_time_is_the_spent_one():
     """100 s of learning, 3 µs saved per site and unit of time."""
     assert break_even(100.0, 2e-6, 5e-6) == pytest.approx(100.0 / 3e-6)
@@ -148,7 +167,8 @@ def test_a_learned_point_is_compared_at_its_own_error():
 def test_the_verdict_names_the_winner():
     classical, learned = point("BM4", 1e-4, 6.0), point("learned", 1e-4, 3.0, kind="learned")
     text = verdict(compare([classical, learned], "many"))
-    assert text.startswith("learning wins") and "2 times cheaper than BM4" in text
+    assert text.startswith("learning wins at an error of 0.0001, learned")
+    assert "2 times cheaper than BM4" in text
     slow = {**learned, "cost": {"many": 9.0}}
     text = verdict(compare([classical, slow], "many"))
     assert text.startswith("the classical method wins here") and "costs 1.5 times" in text

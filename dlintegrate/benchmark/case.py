@@ -43,12 +43,16 @@ class Method:
         ``make(dt)`` returns an Integrator, of any size of the case's states.
     kind : {"classical", "null"}
         ``"null"`` is a corrector without its learned part.
+    family : str, optional
+        Methods of one family differ in a second knob, such as the moments of a series, and costs
+        are interpolated between them as between steps.
     """
 
     name: str
     dts: tuple
     make: Callable
     kind: str = CLASSICAL
+    family: str | None = None
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ import numpy as np
 
 from ..integrators.domain import DomainWarning
 from ..integrators.step_size import whole_steps
-from .case import EXTERNAL, LEARNED
-from .measure import Clock, after_horizon, errors, long_run, reversal_error
+from .case import EXTERNAL, LEARNED, Method
+from .measure import Clock, after_horizon, errors, long_run, reversal_error, with_output
 from .pareto import compare, pareto_front, verdict
 
 #: Batches whose cost is measured on the first set of states.
@@ -61,6 +61,7 @@ def run_benchmark(case, seeds=(0, 1, 2), *, say=print):
 def _run(case, seeds, say):
     """The benchmark itself."""
     runs, predictions, changes, points = [], [], [], {}
+    families = {m.name: m.family for m in case.methods if isinstance(m, Method)}
     for seed in seeds:
         started = time.process_time()
         data = _Data(case, seed)
@@ -79,9 +80,16 @@ def _run(case, seeds, say):
     for key, entry in points.items():
         mine = [e for k, _, e in runs if k == key]
         row = _summarize(key, mine)
-        row["cost"] = entry.get("cost") or {name: c.best for name, c in clocks[key].items()}
         if "integrator" in entry:
+            n_steps = whole_steps(case.horizon, entry["integrator"].dt)
+            row["cost"] = {
+                name: with_output(clock.best, entry["integrator"], n_steps)
+                for name, clock in clocks[key].items()
+            }
             row |= _watched(case, first, mine, row["cost"][MANY])
+        else:
+            row["cost"] = entry["cost"]
+        row["family"] = families.get(key[0])
         rows.append(row)
     smallest = min((p["error"] for p in rows if np.isfinite(p["error"])), default=np.inf)
     reference = {

@@ -86,6 +86,25 @@ class Clock:
         return used
 
 
+def with_output(cost, integrator, n_steps):
+    """A cost per time in a long run as that of a run of ``n_steps`` and one output.
+
+    Parameters
+    ----------
+    cost : float
+    integrator : Integrator
+        Of a composition with a processor, which runs at the start and is undone at each output.
+    n_steps : int
+
+    Returns
+    -------
+    float
+    """
+    step = getattr(integrator, "step_", integrator)
+    sweeps = getattr(step, "n_output_sweeps", 0)
+    return cost * (1 + sweeps / (n_steps * step.n_half_sweeps)) if sweeps else cost
+
+
 def reversal_error(integrator, array, horizon, reverse, scale=1.0):
     """rms distance from the start after going forth, turning the motion back, and going forth.
 

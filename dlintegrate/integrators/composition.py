@@ -41,6 +41,11 @@ class Composition(Integrator):
         return len(self.coefficients) - 1
 
     @property
+    def n_output_sweeps(self):
+        """Sweeps that each output costs besides the steps: the processor and its inverse."""
+        return 0 if self.processor is None else 2 * len(self.processor)
+
+    @property
     def guarantees(self):
         """Norm, energy, volume, even translations; reversibility without a processor."""
         kept = {"norm", "energy", "volume_preserving", "even_translation_equivariant"}
