@@ -192,6 +192,25 @@ class TestManners:
         corrected.set_params(base__dt=0.05).fit(samples)
         assert corrected.simulate(samples[:2], t_max=0.1).sizes["time"] == 3
 
+    def test_a_step_is_suggested_for_what_serves_more_than_one(self, fitted, samples):
+        for kind in KINDS:
+            with pytest.raises(
+                ValueError, match="learned for one step; ask suggest_dt of its base"
+            ):
+                fitted[kind].suggest_dt(samples[:2], 1e-3)
+
+    def test_numbers_may_be_written_as_ints(self, samples):
+        base = SuzukiTrotter2(HeisenbergLattice(4, J=1.0), dt=0.1)
+        same = BlanesMoan4(HeisenbergLattice(4, J=1, field=[0, 0, 0]), dt=0.02)
+        CorrectedIntegrator(base, RIDGE, reference=same).fit(samples[:4])
+
+    def test_a_base_that_cannot_make_its_step_is_named(self, samples):
+        cold = HeisenbergLattice(4).random_states(2, 0, order=30.0)
+        base = ImplicitMidpoint(HeisenbergLattice(4), 0.2)
+        for corrector in (RIDGE, TINY_UNET):
+            with pytest.raises(ValueError, match="failed on some samples; give it a smaller dt"):
+                CorrectedIntegrator(base, corrector).fit(cold)
+
     def test_fitting_again_forgets(self, fitted, base, samples):
         again = CorrectedIntegrator(base, RIDGE).fit(samples[:6]).fit(samples)
         assert (again.step(samples).values == fitted["ridge"].step(samples).values).all()

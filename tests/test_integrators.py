@@ -9,9 +9,11 @@ from dlintegrate import (
     BlanesMoan6,
     HeisenbergLattice,
     ImplicitMidpoint,
+    LennardJones2D,
     SublatticeComposition,
     SuzukiTrotter2,
     SuzukiTrotter4,
+    TriangularSDModel,
 )
 from dlintegrate.testing import check_integrator
 
@@ -114,6 +116,18 @@ def test_torch_twin_agrees_for_learned_angles_and_processor():
     assert np.abs(twin - composition.advance(states, 3)).max() < 1e-12
 
 
+@pytest.mark.parametrize("dt", [0.14, 0.2])
+def test_the_torch_twin_of_the_midpoint_rule_converges_or_fails_as_the_kernel_does(dt):
+    system = HeisenbergLattice(shape=4)
+    states = np.concatenate([system.random_states(1, 0, order=20.0), system.random_states(1, 1)])
+    stepper = ImplicitMidpoint(system, dt)
+    expected = stepper.advance(states, 1)
+    twin = stepper.advance_tensor(torch.as_tensor(states), 1).numpy()
+    np.testing.assert_array_equal(np.isnan(twin), np.isnan(expected))
+    np.testing.assert_allclose(twin, expected, atol=1e-12)
+    assert np.isnan(expected[0]).all() == (dt == 0.2)
+
+
 @pytest.mark.parametrize("integrator", ALL)
 def test_gradients_flow_through_the_torch_twin(integrator):
     system = HeisenbergLattice(shape=(4,))
@@ -160,6 +174,21 @@ class TestBadInput:
                 SuzukiTrotter2(lattice, dt).step(states)
         with pytest.raises(ValueError, match="n_steps=-1"):
             SuzukiTrotter2(lattice, 0.1).step(states, -1)
+
+    def test_systems_of_other_spins_are_named(self):
+        for system in (LennardJones2D(16, 0.2), TriangularSDModel((6, 6))):
+            for step in (SuzukiTrotter2(system, 0.1), ImplicitMidpoint(system, 0.1)):
+                with pytest.raises(TypeError, match="needs a HeisenbergLattice; got"):
+                    step.step(system.random_states(1, 0))
+
+    def test_the_torch_twin_refuses_odd_sides_too(self):
+        states = torch.as_tensor(HeisenbergLattice((4, 5, 4)).random_states(1, 0))
+        with pytest.raises(ValueError, match="needs even sides"):
+            SuzukiTrotter2(HeisenbergLattice((4, 5, 4)), 0.1).advance_tensor(states)
+
+    def test_iterations_are_a_number(self, lattice):
+        with pytest.raises(ValueError, match="max_iterations=0"):
+            ImplicitMidpoint(lattice, 0.1, max_iterations=0).step(lattice.random_states(1, 0))
 
     def test_a_midpoint_step_that_does_not_converge_fails_alone_and_loudly(self):
         """Aligned spins feel their field along themselves and converge at any dt."""

@@ -16,6 +16,7 @@ from dlintegrate.correctors.composition_table import COMPOSITIONS
 from dlintegrate.integrators import (
     BlanesMoan4,
     ImplicitMidpoint,
+    SemiImplicitB,
     SublatticeComposition,
     SuzukiTrotter2,
 )
@@ -253,6 +254,16 @@ def test_refuses_bad_parameters(data, bad, message):
     system, X, Y = data
     with pytest.raises(ValueError, match=message):
         LearnedComposition(**bad).fit(SuzukiTrotter2(system, DT), X, Y)
+
+
+def test_refuses_a_base_that_loses_energy(data):
+    system, X, Y = data
+    for options, message in (
+        ({"damping": 0.1}, "base has damping=0.1"),
+        ({"damping": 0.1, "temperature": 1.0}, "base has damping"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            LearnedComposition().fit(SemiImplicitB(system, DT, **options), X, Y)
 
 
 def test_refuses_odd_sides_and_another_time_step(learned):

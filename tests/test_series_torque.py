@@ -182,6 +182,7 @@ def test_steps_in_a_learned_field_may_change_also_after_loading(hot, tmp_path):
         step = clone(learned.base).set_params(system=learned.simulated)
         assert run.time.values.tolist() == [0.0, 0.25, 0.5, 0.75, 1.0]
         np.testing.assert_array_equal(run.spin.values[:, -1], step.step(start, 4))
+        assert learned.suggest_dt(start, 1e-2) == learned.step_.suggest_dt(start, 1e-2)
         with pytest.raises(ValueError, match=r"differs from base\.system"):
             learned.set_params(base__system__J=2.0)
 

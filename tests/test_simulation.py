@@ -68,6 +68,17 @@ def test_a_frame_is_what_step_gives(lattice, initial):
     assert (trajectory.spin.isel(time=-1).values == step.values).all()
 
 
+def test_samples_that_were_frames_do_not_bring_their_times_and_energies(lattice, initial, tmp_path):
+    step = SuzukiTrotter2(lattice, 0.1)
+    run = step.simulate(initial, t_max=1.0, save_every=5)
+    frames = xr.concat([run.spin.isel(time=1), run.spin.isel(time=2)], "sample")
+    frames = frames.assign_coords(energy=("sample", np.arange(6.0)), age=("sample", np.arange(6)))
+    again = step.simulate(frames, t_max=0.5)
+    np.testing.assert_allclose(again.time, 0.1 * np.arange(6))
+    assert again.energy.dims == ("sample", "time") and again.age.dims == ("sample",)
+    assert identical(step.simulate(frames, t_max=0.5, path=tmp_path / "run.nc"), again)
+
+
 def test_going_back_in_time_returns_to_the_start(lattice, initial):
     there = SuzukiTrotter2(lattice, 0.1).simulate(initial, t_max=3.0, save_every=30)
     back = SuzukiTrotter2(lattice, -0.1).simulate(there.spin[:, -1], t_max=-3.0, save_every=30)
@@ -331,6 +342,13 @@ class TestBadInput:
     def test_save_every(self, lattice, initial, save_every):
         with pytest.raises(ValueError, match="save_every="):
             SuzukiTrotter2(lattice, 0.1).simulate(initial, 1.0, save_every=save_every)
+
+    def test_dimensions_of_other_names(self, lattice):
+        states = xr.DataArray(lattice.random_states(1, 0))
+        with pytest.raises(
+            ValueError, match=r"initial has dimensions \('dim_0', .*expected \('sam"
+        ):
+            SuzukiTrotter2(lattice, 0.1).simulate(states, 1.0)
 
     def test_initial(self, lattice, initial):
         with pytest.raises(ValueError, match="initial has NaN"):

@@ -53,16 +53,23 @@ def spherical_midpoint(spins, dt, n_steps, coupling, bias, max_iterations):
             start[:] = end
 
 
-def spherical_midpoint_torch(spins, dt, n_steps, coupling, bias, n_iterations):
-    """The same step with a fixed number of iterations; differentiable, any device."""
+def spherical_midpoint_torch(spins, dt, n_steps, coupling, bias, max_iterations):
+    """The same step, all samples until the last has converged; differentiable, any device."""
     import torch
 
+    rounding = 45 * torch.finfo(spins.dtype).eps  # 1e-14 in double precision
+    each = (len(spins), *[1] * (spins.ndim - 1))
     for _ in range(n_steps):
-        end = spins
-        for _ in range(n_iterations):
+        end, change = spins, spins.new_full((len(spins),), torch.inf)
+        for _ in range(max_iterations):
             middle = torch.nn.functional.normalize(spins + end, dim=-1)
-            end = spins + dt * torch.linalg.cross(
+            new = spins + dt * torch.linalg.cross(
                 middle, local_field_torch(middle, coupling, bias), dim=-1
             )
-        spins = end
+            previous, change = change, (new - end).detach().abs().flatten(1).amax(dim=1)
+            end = new
+            converged = (change == 0) | ((change < rounding) & (change >= 0.5 * previous))
+            if bool((converged | ~torch.isfinite(change)).all()):
+                break
+        spins = torch.where(converged.view(each), end, torch.nan)
     return spins

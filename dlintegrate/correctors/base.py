@@ -161,3 +161,26 @@ class ResidueCorrector(Corrector):
         from ..integrators.residue import ResidueStep
 
         return ResidueStep(base, self)
+
+
+def one_step(base, states):
+    """States after one step of the base; an error if it cannot make that step.
+
+    Parameters
+    ----------
+    base : Integrator
+    states : ndarray, shape (n_samples, ...)
+
+    Returns
+    -------
+    ndarray, like ``states``
+
+    Raises
+    ------
+    ValueError
+        If a sample failed.
+    """
+    after = base.advance(states, 1)
+    if not np.isfinite(after).all():
+        raise ValueError(f"base={base!r} failed on some samples; give it a smaller dt")
+    return after

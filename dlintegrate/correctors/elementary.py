@@ -11,7 +11,7 @@ from .._kernels.sweeps import sweep_kernel
 from .._kernels.tree_program import compile_program, trees
 from ..integrators.composition import halvings_needed
 from ..systems import HeisenbergLattice
-from .base import ResidueCorrector
+from .base import ResidueCorrector, one_step
 
 #: Sites whose features are held in memory at a time while fitting.
 CHUNK_SITES = 8192
@@ -132,7 +132,7 @@ class ElementaryDifferentialResidue(ResidueCorrector):
         parts = [_Moments(n_sublattices), _Moments(n_sublattices)]
         for chunk, part in _chunks(X, progress):
             before, reference = X[chunk], Y[chunk]
-            after = base.advance(before, 1)
+            after = one_step(base, before)
             if n_sublattices == 2:
                 middle, reference = (_half_step(system, v, -dt) for v in (after, reference))
                 normal = middle

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..states import perpendicular
 from ._fitted_module import FittedModule
-from .base import ResidueCorrector
+from .base import ResidueCorrector, one_step
 
 #: Cosine of the largest angle, 60°, that a residue has to make up for.
 _LEAST_COSINE = 0.5
@@ -107,9 +107,7 @@ class EquivariantResidue(FittedModule, ResidueCorrector):  # type: ignore[overri
             If the spins are not on a triangular lattice.
         """
         self.check(base)
-        after = base.advance(X, 1)
-        if not np.isfinite(after).all():
-            raise ValueError(f"base={base!r} failed on some samples; give it a smaller dt")
+        after = one_step(base, X)
         residue = _tangent(after, Y)
         scale, change = _rms(residue), _rms(after - X)
         if not scale > 1e-12:

@@ -3,6 +3,7 @@
 import hashlib
 import inspect
 import math
+import numbers
 import os
 import time
 from dataclasses import dataclass, field, fields
@@ -223,15 +224,18 @@ class _Options:
 
     def check(self):
         """Raise ValueError for what cannot work."""
-        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
+        rate = self.learning_rate
+        if not (isinstance(rate, numbers.Real) and math.isfinite(rate) and rate > 0):
             raise ValueError(f"learning_rate={self.learning_rate!r}: expected a positive number")
         for name in ("batch_size", "epochs", "patience", "samples_per_pass"):
             value = getattr(self, name)
             if name in ("patience", "samples_per_pass") and value is None:
                 continue
-            if isinstance(value, bool) or int(value) != value or value < 1:
+            whole = isinstance(value, numbers.Real) and math.isfinite(value) and value % 1 == 0
+            if isinstance(value, bool) or not whole or value < 1:
                 raise ValueError(f"{name}={value!r}: expected an int, 1 or more")
-        if not 0 <= self.validation_fraction < 1:
+        fraction = self.validation_fraction
+        if not isinstance(fraction, numbers.Real) or not 0 <= fraction < 1:
             raise ValueError(
                 f"validation_fraction={self.validation_fraction!r}: expected 0 or more, below 1"
             )

@@ -7,7 +7,7 @@ import numpy as np
 from .._checks import check_count
 from .._device import resolve_device
 from ._fitted_module import ModuleWeights
-from .base import ResidueCorrector
+from .base import ResidueCorrector, one_step
 
 #: Sites per forward pass, bounds the memory of a prediction.
 _SITES_PER_PASS = 2**17
@@ -148,7 +148,7 @@ max_gradient_norm, bf16, checkpoint, resume, max_seconds
         system = base.system.matching(X)
         self._check_lattice(system.lattice_shape)
         X = np.asarray(X, dtype=np.float64)
-        after = base.advance(X, 1)
+        after = one_step(base, X)
         residue = np.asarray(Y, dtype=np.float64) - after
         self.lattice_shape_ = tuple(system.lattice_shape)
         self.scale_ = self._residue_scale(residue)

@@ -148,7 +148,8 @@ class Integrator(Estimator, ABC):
             else np.shape(states)
         )
         system = self.system
-        if self.any_size and len(shape) == len(dims) + 1:
+        complete = 0 not in shape[1:]  # else to_array says which dimensions are missing
+        if self.any_size and len(shape) == len(dims) + 1 and complete:
             system = system.resized(shape[1:])
         return system, system.validate(states, name)
 

@@ -56,7 +56,8 @@ class Composition(Integrator):
         return frozenset(kept)
 
     def validate(self, states, name="samples"):
-        """As :meth:`Integrator.validate`; the sublattices need even sides."""
+        """As :meth:`Integrator.validate`; the sublattices of a HeisenbergLattice, even sides."""
+        check_lattice(self)
         system, array = super().validate(states, name)
         self._check_even(system.lattice_shape)
         return system, array
@@ -125,6 +126,7 @@ class Composition(Integrator):
 
         from .._kernels.sweeps_torch import advance_schedule
 
+        self._check_even(tensor.shape[1:-1])  # odd ones would pair spins of one sublattice
         if n_steps == 0:
             return tensor.clone()
         first, repeated, last = self.schedule()
@@ -135,6 +137,15 @@ class Composition(Integrator):
             torch.as_tensor(rows[:, 1:], dtype=tensor.dtype, device=tensor.device),
             self.system.coupling,
             self.system.bias,
+        )
+
+
+def check_lattice(integrator):
+    """Raise TypeError for a system whose spins do not turn about sums over neighbours."""
+    if not hasattr(integrator.system, "coupling"):
+        raise TypeError(
+            f"{type(integrator).__name__} needs a HeisenbergLattice; got {integrator.system!r}. "
+            "For other spins there are SemiImplicitB and RungeKutta4"
         )
 
 

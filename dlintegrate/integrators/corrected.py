@@ -12,7 +12,7 @@ from ..systems.base import System
 from .base import Integrator
 from .domain import record_domain, warn_outside
 from .fallback import same_system
-from .step_size import whole_steps
+from .step_size import suggest_dt, whole_steps
 
 #: What a projection breaks: its result depends on more than the local flow.
 _LOST_BY_PROJECTION = {"time_reversible", "symplectic", "volume_preserving"}
@@ -140,6 +140,17 @@ class CorrectedIntegrator(VersionedState, Integrator):
         dt : float
         """
         return self.base.with_dt(dt)
+
+    def suggest_dt(self, samples, tol, *, duration=1.0):
+        """As :meth:`Integrator.suggest_dt`, in a learned field or potential; a residue has one dt.
+
+        Raises
+        ------
+        ValueError
+            For a residue, and as :func:`suggest_dt`.
+        """
+        learned = hasattr(self, "step_") and self.corrector_.target != "state"
+        return suggest_dt(self.step_ if learned else self, samples, tol, duration=duration)
 
     def reverse(self):
         """Return the corrected step with the time step negated, where that undoes it."""

@@ -169,6 +169,12 @@ def _lift(mask, array):
     return mask.reshape(-1, *[1] * (array.ndim - 1))
 
 
+def _plain(value):
+    """As lists and floats: 1 is 1.0, and a tuple a list."""
+    array = np.asarray(value)
+    return (array.astype(np.float64) if array.dtype.kind in "iuf" else array).tolist()
+
+
 def same_system(ours, theirs, name):
     """Check that two systems have the same physics; their sizes may differ.
 
@@ -180,11 +186,7 @@ def same_system(ours, theirs, name):
     sizes = ("shape", "n_particles", "density")
     if type(ours) is type(theirs):
         parameters = (
-            {
-                k: np.asarray(v).tolist()
-                for k, v in s.get_params(deep=False).items()
-                if k not in sizes
-            }
+            {k: _plain(v) for k, v in s.get_params(deep=False).items() if k not in sizes}
             for s in (ours, theirs)
         )
         first, second = parameters

@@ -2,9 +2,11 @@
 
 import numpy as np
 
+from .._checks import check_count
 from .._kernels.heisenberg import cubic_sides
 from .._kernels.midpoint import spherical_midpoint, spherical_midpoint_torch
 from .base import Integrator
+from .composition import check_lattice
 
 
 class ImplicitMidpoint(Integrator):
@@ -44,19 +46,25 @@ class ImplicitMidpoint(Integrator):
             kept.add("rotation_equivariant")
         return frozenset(kept)
 
+    def validate(self, states, name="samples"):
+        """As :meth:`Integrator.validate`; the system must be a HeisenbergLattice."""
+        check_lattice(self)
+        return super().validate(states, name)
+
     def advance(self, array, n_steps):
         """Run the numba kernel; see :meth:`Integrator.advance`."""
         result = np.array(array, dtype=np.float64, order="C")
         system = self.system
         cubic = result.reshape(len(result), *cubic_sides(result.shape[1:-1]), 3)
         spherical_midpoint(
-            cubic, self.checked_dt(), n_steps, system.coupling, system.bias, self.max_iterations
-        )
+            cubic, self.checked_dt(), n_steps, system.coupling, system.bias,
+            check_count("max_iterations", self.max_iterations, 1),
+        )  # fmt: skip
         return result
 
     def advance_tensor(self, tensor, n_steps=1):
         """Torch twin of :meth:`advance`; see :meth:`Integrator.advance_tensor`."""
         return spherical_midpoint_torch(
             tensor, self.checked_dt(), n_steps, self.system.coupling, self.system.bias,
-            n_iterations=min(self.max_iterations, 60),
+            check_count("max_iterations", self.max_iterations, 1),
         )  # fmt: skip

@@ -20,23 +20,27 @@ from .trajectory_file import describe
 #: Frames are handed to the file in chunks of about this size or this age.
 CHUNK_BYTES = 8 * 2**20
 CHUNK_SECONDS = 5.0
+#: What a trajectory holds besides the variables of its frames.
+_OF_A_RUN = ("time", "status", "failure_time")
 
 
 def simulate(integrator, initial, t_max, *, save_every, path, progress):
     """See :meth:`Integrator.simulate`."""
     system, array = integrator.validate(initial, "initial")
     n_frames = _count_frames(integrator, t_max, save_every)
-    coords = {**_sample_coords(initial), **_own_coords(system, array)}
+    if path is not None and os.path.exists(path):
+        raise FileExistsError(
+            f"path={os.fspath(path)!r} exists; delete it, or continue it with resume()"
+        )
     attrs = _attributes(integrator, system, save_every)
     run = _Run(integrator, system, array, save_every)
+    frame = _frame_variables(system, run)
+    coords = {**_sample_coords(initial), **_own_coords(system, array)}
+    # such as the times of frames of which someone made samples: here they have another meaning
+    coords = {name: c for name, c in coords.items() if name not in {*frame, *_OF_A_RUN}}
     if path is None:
-        recorder = _Memory(system, run, n_frames, coords, attrs)
+        recorder = _Memory(system, frame, n_frames, coords, attrs)
     else:
-        if os.path.exists(path):
-            raise FileExistsError(
-                f"path={os.fspath(path)!r} exists; delete it, or continue it with resume()"
-            )
-        frame = _frame_variables(system, run)
         storage_of(path).create(path, system.state_coords, frame, coords, attrs, run.status)
         recorder = _Stream(path)
     _loop(run, recorder, n_frames, progress)
@@ -189,19 +193,22 @@ def _frame_variables(system, run):
 class _Memory:
     """Keep all frames."""
 
-    def __init__(self, system, run, n_frames, coords, attrs):
+    def __init__(self, system, frame, n_frames, coords, attrs):
         self.system, self.coords, self.attrs = system, coords, attrs
         self.times = np.full(n_frames + 1, np.nan)
         self.variables = {}
-        for name, (dims, values) in _frame_variables(system, run).items():
+        for name, (dims, values) in frame.items():
             shape = (values.shape[0], n_frames + 1, *values.shape[1:])
             self.variables[name] = (("sample", "time", *dims), np.empty(shape))
-        self.record(run)
+        self._store(0, 0.0, frame)
 
     def record(self, run):
-        self.times[run.frame] = run.time
-        for name, (_, values) in _frame_variables(self.system, run).items():
-            self.variables[name][1][:, run.frame] = values
+        self._store(run.frame, run.time, _frame_variables(self.system, run))
+
+    def _store(self, number, time_, frame):
+        self.times[number] = time_
+        for name, (_, values) in frame.items():
+            self.variables[name][1][:, number] = values
 
     def finish(self, run):
         self.health = {

@@ -44,7 +44,8 @@ def suggest_dt(integrator, samples, tol, *, duration=1.0, max_steps=4096):
     Raises
     ------
     ValueError
-        If the tolerance is not positive or cannot be reached.
+        If the tolerance is not positive or cannot be reached, or the integrator has learned the
+        residue of one step.
 
     Examples
     --------
@@ -57,6 +58,11 @@ def suggest_dt(integrator, samples, tol, *, duration=1.0, max_steps=4096):
     for name, value in (("tol", tol), ("duration", duration)):
         if not isinstance(value, numbers.Real) or not np.isfinite(value) or value <= 0:
             raise ValueError(f"{name}={value!r}: expected a positive number")
+    if type(integrator.with_dt(integrator.dt)) is not type(integrator):
+        raise ValueError(
+            f"{integrator!r} was learned for one step; ask suggest_dt of its base, or compare "
+            "one_step_error of fits at several steps"
+        )
     system, array = integrator.validate(samples)
 
     def error(n):
