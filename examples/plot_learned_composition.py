@@ -1,6 +1,6 @@
 """
-A correction that costs nothing
-===============================
+A correction without a cost of its own
+======================================
 
 Learn the lengths of the sweeps of a step, and compare with classical compositions at equal cost.
 Cost: about twenty seconds.
