@@ -130,7 +130,8 @@ def test_every_public_name_is_in_the_reference(module):
 
 
 @pytest.mark.parametrize(
-    ("path", "shown"), [("cost/16", "second"), ("transfer/states", "first"), ("", "first")]
+    ("path", "shown"),
+    [("cost/16", "second"), ("cases/iron", "third"), ("transfer/states", "first"), ("", "first")],
 )
 def test_a_table_says_which_run_made_its_part(path, shown, monkeypatch):
     """A part that was measured anew has a run of its own, all others that of the file."""
@@ -141,7 +142,7 @@ def test_a_table_says_which_run_made_its_part(path, shown, monkeypatch):
     table.options = {"path": path} if path else {}
     content = {
         "metadata": {"command": "first"},
-        "results": {"measured": {"cost": {"command": "second"}}},
+        "results": {"measured": {"cost": {"command": "second"}, "iron": {"command": "third"}}},
     }
     assert table.origin(content)["command"] == shown
 

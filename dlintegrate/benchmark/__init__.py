@@ -50,7 +50,8 @@ def make_case(name, full=False):
     name : str
         One of :func:`case_names`.
     full : bool, default False
-        The size of the documentation's pictures, minutes of computing, instead of a small one.
+        Larger, longer training, minutes of computing; the documentation's picture of Heisenberg
+        spins is of this size, its others are of the small one.
 
     Returns
     -------

@@ -28,7 +28,7 @@ def add_to(commands):
     )  # fmt: skip
     benchmark.add_argument(
         "--full", action="store_true",
-        help="as the documentation has it: larger, longer training, some ten minutes of one core",
+        help="larger, longer training, some ten minutes of one core",
     )  # fmt: skip
     benchmark.set_defaults(run=_run)
 

@@ -143,9 +143,9 @@ class Results(SphinxDirective):
 
     def origin(self, content):
         """Metadata of the run that made the table: parts of a file may have runs of their own."""
-        part = self.options.get("path", "").partition("/")[0]
-        own = lookup(content["results"], f"measured/{part}") if part else None
-        return own or content["metadata"]
+        parts = self.options.get("path", "").split("/")[:2]
+        own = (lookup(content["results"], f"measured/{part}") for part in parts if part)
+        return next(filter(None, own), content["metadata"])
 
     def wanted(self, record):
         conditions = (c.split("=") for c in split(self.options.get("where")))
