@@ -273,7 +273,7 @@ class TestFit:
         assert run("sample", *words.split()) == 0
         assert run("fit", "fit.toml", "-o", "file.safetensors", "--resume") == 2
 
-    def test_a_checkpoint_is_kept_until_the_result_is_written(self, folder, monkeypatch):
+    def test_a_checkpoint_is_kept_until_the_result_is_written(self, folder, monkeypatch, capsys):
         import dlintegrate
 
         network = [
@@ -287,9 +287,22 @@ class TestFit:
         with monkeypatch.context() as patch:
             patch.setattr(dlintegrate, "save", full)
             assert run("fit", "fit.toml", "-o", "c.safetensors", *network) != 0
-        assert os.path.exists("c.safetensors.checkpoint")
+        before = (folder / "c.safetensors.checkpoint").read_bytes()
+        assert run("fit", "fit.toml", "-o", "c.safetensors", *network) == 2
+        err = capsys.readouterr().err
+        assert "c.safetensors.checkpoint is what an interrupted fit left; --resume" in err
+        assert "--overwrite" in err
+        assert (folder / "c.safetensors.checkpoint").read_bytes() == before
         assert run("fit", "fit.toml", "-o", "c.safetensors", "--resume", *network) == 0
         assert not os.path.exists("c.safetensors.checkpoint")
+
+    def test_the_checkpoint_of_any_stage_is_replaced_only_on_request(self, folder):
+        (folder / "c.safetensors.checkpoint.1").write_text("precious")
+        assert run("fit", "fit.toml", "-o", "c.safetensors") == 2
+        assert not os.path.exists("c.safetensors")
+        assert (folder / "c.safetensors.checkpoint.1").read_text() == "precious"
+        assert run("fit", "fit.toml", "-o", "c.safetensors", "--overwrite") == 0
+        assert not os.path.exists("c.safetensors.checkpoint.1")
 
     def test_resume_of_a_finished_fit_does_nothing_but_for_other_parameters(self, folder, capsys):
         assert run("fit", "fit.toml", "-o", "c.safetensors") == 0
