@@ -523,6 +523,16 @@ class TestEvaluate:
         assert 0 < warm["threshold_time"] < 10 and warm["energy_drift"] < 1e-12
         assert run("evaluate", "coarse.nc") == 0
         assert "t_thres" not in capsys.readouterr().out
+        with open_trajectory("fine.nc") as fine:
+            fine.drop_vars("temperature").to_netcdf("bare.nc")
+            fine.assign_coords(temperature=fine.temperature + 1).to_netcdf("warmer.nc")
+            fine.isel(sample=[0, 1, 2]).to_netcdf("fewer.nc")
+        assert run("evaluate", "coarse.nc", "--reference", "bare.nc", "--json") == 0
+        assert json.loads(capsys.readouterr().out)["reports"]["coarse.nc"] == [cold, warm]
+        assert run("evaluate", "coarse.nc", "--reference", "warmer.nc") == 2
+        assert "sample 0 of the reference has temperature 1.4, not 0.4" in capsys.readouterr().err
+        assert run("evaluate", "coarse.nc", "--reference", "fewer.nc") == 2
+        assert "the reference has 3 samples, not 4" in capsys.readouterr().err
 
     def test_particles_have_a_distance_in_phase_space(self, folder, capsys):
         words = "lennard-jones --n-particles 8 --density 0.2 --temperature 1 -n 2 -o p.nc"
