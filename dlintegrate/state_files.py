@@ -229,7 +229,7 @@ def samples_description(configuration):
     parts = {key: configuration.table.get(key) for key in ("system", "samples")}
     parts["seed"] = configuration.seed
     table = parts["samples"]
-    if isinstance(table, dict) and "file" in table:
+    if table is not None and "file" in table:
         path = configuration.path(table["file"])
         if os.path.isfile(path):  # a zarr store is a folder, and goes by its name
             with open(path, "rb") as file:
@@ -243,10 +243,7 @@ def _samples_table(configuration):
             f'{configuration.name} has no [samples]; give file = "..." or, for instance, '
             "temperature and n_samples"
         )
-    table = configuration.table["samples"]
-    if not isinstance(table, dict):
-        raise ValueError(f"{configuration.name}: samples={table!r}: expected a table")
-    return table
+    return configuration.table["samples"]
 
 
 def open_states(path):
