@@ -10,6 +10,7 @@ import xarray as xr
 
 from . import sampling, systems
 from .configuration import check_complete, check_keys, choices, plain
+from .integrators.record_count import check_records
 from .persistence import replacing
 from .states import FAILED
 from .systems import AtomicSystem
@@ -253,6 +254,8 @@ def open_states(path):
         raise FileNotFoundError(f"{name}: no such file")
     try:
         engine = "zarr" if name.rstrip("/").endswith(".zarr") else "netcdf4"
+        if engine == "netcdf4":
+            check_records(path)
         data = xr.open_dataset(path, engine=engine, decode_times=False)
     except (OSError, ValueError) as error:
         raise ValueError(f"{name} is not a readable netCDF file: {error}") from None
