@@ -64,6 +64,7 @@ class Configuration:
         known = [*_SECTIONS, *_parameters(CorrectedIntegrator)]
         known.remove("random_state")  # called seed here
         check_keys(table, known, name)
+        _check_tables(table, name)
 
     @classmethod
     def read(cls, path, overrides=()):
@@ -296,6 +297,17 @@ def plain(value):
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     return value
+
+
+def _check_tables(table, where):
+    """Raise a ValueError for a section that is something else."""
+    examples = {
+        "samples": ': [samples] with file = "samples.nc"',
+        **{key: f' with a class: [{key}] with class = "{_EXAMPLES[key]}"' for key in _KINDS},
+    }
+    for key, example in examples.items():
+        if not isinstance(table.get(key, {}), dict):
+            raise ValueError(f"{where}: {key}={table[key]!r}: expected a table{example}")
 
 
 def check_keys(keys, known, where):

@@ -16,6 +16,7 @@ from .metrics import (
     spin_correlation,
     threshold_time,
 )
+from .metrics._trajectories import temperature_indexers
 from .metrics.one_step import damping_of
 from .states import FAILED, FELL_BACK
 
@@ -77,11 +78,19 @@ def evaluate_trajectory(run, reference_run=None):
     list of dict
         A row for each temperature: plain numbers. The drifts are means of absolute values
         per site or particle, in the last frame, over samples that have not failed.
+
+    Raises
+    ------
+    ValueError
+        If the reference has other samples, as far as their number and temperatures tell.
     """
-    parts = by_temperature(run)
-    references = {} if reference_run is None else by_temperature(reference_run)
+    parts, indexers = by_temperature(run), temperature_indexers(run)
+    if reference_run is None:
+        return [_row(temperature, part, None) for temperature, part in parts.items()]
+    _check_same_samples(run, reference_run)
     return [
-        _row(temperature, part, references.get(temperature)) for temperature, part in parts.items()
+        _row(temperature, part, reference_run.isel(sample=indexers[temperature]))
+        for temperature, part in parts.items()
     ]
 
 
@@ -136,6 +145,21 @@ def frames_every(integrator, t_max, save_time=None):
             f"use for instance {max(1, round(save_time / dt)) * dt:g}"
         )
     return steps
+
+
+def _check_same_samples(run, reference):
+    """Raise ValueError if they cannot have begun with the same states."""
+    told = "has to start from the same states as the run"
+    n, n_ref = (x.sizes.get("sample") for x in (run, reference))
+    if n != n_ref:
+        raise ValueError(f"the reference has {n_ref} samples, not {n}; it {told}")
+    if all("temperature" in x.coords for x in (run, reference)):
+        t, t_ref = (np.broadcast_to(x["temperature"].values, n) for x in (run, reference))
+        if not np.array_equal(t, t_ref):
+            k = np.flatnonzero(t != t_ref)[0]
+            raise ValueError(
+                f"sample {k} of the reference has temperature {t_ref[k]:g}, not {t[k]:g}; it {told}"
+            )
 
 
 def _row(temperature, run, reference):

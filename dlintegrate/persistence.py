@@ -186,14 +186,19 @@ def save(estimator, path, description=""):
     OSError
         If the file cannot be written.
     """
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     arrays = {}
     header = {"format": _FORMAT, "version": __version__, "object": encode(estimator, arrays)}
     header |= {"description": description} if description else {}
     tensors = {k: np.asarray(v, order="C") for k, v in arrays.items()}
+    metadata = {"dlintegrate": json.dumps(header)}
     with replacing(path) as temporary:
-        save_file(tensors, temporary, metadata={"dlintegrate": json.dumps(header)})
+        try:
+            save_file(tensors, temporary, metadata=metadata)
+        except SafetensorError as error:  # what the library makes of a full disk
+            raise OSError(f"cannot write {os.fspath(path)} ({error}); free some space") from error
 
 
 def load(path, classes=()):
@@ -212,7 +217,8 @@ def load(path, classes=()):
     Raises
     ------
     ValueError
-        If the file is damaged, not ours, or names an unknown class.
+        If the file is damaged, not ours, of another format, or names an unknown class or
+        parameter.
     OSError
         If it cannot be read.
 
@@ -224,7 +230,13 @@ def load(path, classes=()):
     known = {**known_classes(), **{cls.__name__: cls for cls in classes}}
     header, arrays = _read(path)
     warn_version(header["version"])
-    return decode(header["object"], arrays, known)
+    try:
+        return decode(header["object"], arrays, known)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{_origin(path, header)}: {__version__} cannot make what it holds "
+            f"({type(error).__name__}: {error}); read it with the version that wrote it"
+        ) from error
 
 
 def description_of(path):
@@ -242,7 +254,7 @@ def description_of(path):
     Raises
     ------
     ValueError
-        If the file is damaged or not ours.
+        If the file is damaged, not ours, or of another format.
     OSError
         If it cannot be read.
     """
@@ -259,12 +271,21 @@ def _read(path):
         with safe_open(os.fspath(path), framework="numpy") as file:
             header = json.loads(file.metadata()["dlintegrate"])
             arrays = {key: file.get_tensor(key) for key in file.keys()}
-        _ = header["object"], header["version"]
+        _ = header["object"], header["version"], header["format"]
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"{os.fspath(path)} is not a complete dlintegrate file ({error}); write it again"
         ) from None
+    if header["format"] != _FORMAT:
+        raise ValueError(
+            f"{_origin(path, header)} in format {header['format']!r}: {__version__} reads format "
+            f"{_FORMAT}; read it with the version that wrote it"
+        )
     return header, arrays
+
+
+def _origin(path, header):
+    return f"{os.fspath(path)} was written by dlintegrate {header['version']}"
 
 
 def warn_version(version):

@@ -10,6 +10,7 @@ import xarray as xr
 
 from . import sampling, systems
 from .configuration import check_complete, check_keys, choices, plain
+from .integrators.record_count import check_records
 from .persistence import replacing
 from .states import FAILED
 from .systems import AtomicSystem
@@ -229,7 +230,7 @@ def samples_description(configuration):
     parts = {key: configuration.table.get(key) for key in ("system", "samples")}
     parts["seed"] = configuration.seed
     table = parts["samples"]
-    if isinstance(table, dict) and "file" in table:
+    if table is not None and "file" in table:
         path = configuration.path(table["file"])
         if os.path.isfile(path):  # a zarr store is a folder, and goes by its name
             with open(path, "rb") as file:
@@ -243,10 +244,7 @@ def _samples_table(configuration):
             f'{configuration.name} has no [samples]; give file = "..." or, for instance, '
             "temperature and n_samples"
         )
-    table = configuration.table["samples"]
-    if not isinstance(table, dict):
-        raise ValueError(f"{configuration.name}: samples={table!r}: expected a table")
-    return table
+    return configuration.table["samples"]
 
 
 def open_states(path):
@@ -256,6 +254,8 @@ def open_states(path):
         raise FileNotFoundError(f"{name}: no such file")
     try:
         engine = "zarr" if name.rstrip("/").endswith(".zarr") else "netcdf4"
+        if engine == "netcdf4":
+            check_records(path)
         data = xr.open_dataset(path, engine=engine, decode_times=False)
     except (OSError, ValueError) as error:
         raise ValueError(f"{name} is not a readable netCDF file: {error}") from None

@@ -21,6 +21,7 @@ from dlintegrate import (
     FolderLabeller,
     Integrator,
     PoolExplorer,
+    PotentialTraining,
     SpinLatticeCrystal,
     SpinLatticeSplitting,
 )
@@ -352,6 +353,26 @@ class TestRounds:
         assert warm.rounds_[1] != cold.rounds_[1] and warm.rounds_[0] == cold.rounds_[0]
         slow = learner(n_rounds=1, tolerance=1e-9, retrain={"ridge": 1e12}).fit(INITIAL)
         assert slow.rounds_[1]["force_error"] == pytest.approx(slow.rounds_[0]["force_error"])
+
+    def test_no_two_trainings_share_a_checkpoint(self):
+        used = []
+
+        class Checkpointed(ToyPotential):
+            def __init__(self, training=None, warm_start=False, random_state=None):
+                super().__init__(warm_start=warm_start, random_state=random_state)
+                self.training = training
+
+            def fit(self, frames, validation=None):
+                used.append(self.training.checkpoint)
+                return super().fit(frames)
+
+        first, then = (PotentialTraining(checkpoint=name) for name in ("first.pt", "then.pt"))
+        options = {"n_rounds": 2, "tolerance": 1e-9, "retrain": {"training": then}}
+        fitted = learner(potential=Checkpointed(first), **options).fit(INITIAL)
+        assert len(used) == len(set(used)) == 9
+        assert [name[:5] for name in used] == ["first"] * 3 + ["then."] * 6
+        assert {p.training.checkpoint for p in fitted.potentials_} == {"then.pt"}
+        assert (first.checkpoint, then.checkpoint) == ("first.pt", "then.pt")
 
     def test_two_runs_are_the_same_on_one_thread_or_on_two(self):
         first = learner(n_rounds=1, tolerance=1e-9).fit(INITIAL)

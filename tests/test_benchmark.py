@@ -5,6 +5,7 @@ import io
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -46,6 +47,7 @@ from dlintegrate.benchmark.pareto import (
     pareto_front,
     verdict,
 )
+from dlintegrate.benchmark.report import write_benchmark
 from dlintegrate.cli import main
 
 SYSTEM = HeisenbergLattice(4)
@@ -372,6 +374,45 @@ def test_the_command_writes_results_and_picture(written):
     assert content["metadata"]["processor"] and content["metadata"]["packages"]["numpy"]
     assert content["results"]["case"]["seeds"] == [1]
     assert len(content["results"]["points"]) == 6
+
+
+def test_a_folder_that_cannot_be_is_told_before_anything_is_measured(tmp_path, monkeypatch, capsys):
+    def measure(*arguments, **options):
+        raise AssertionError("minutes of work for nothing")
+
+    monkeypatch.setattr(benchmark, "make_case", lambda name, full: tiny())
+    monkeypatch.setattr(benchmark, "run_benchmark", measure)
+    (tmp_path / "file").write_text("precious")
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        assert main(["benchmark", "tiny", "--output", str(folder)]) == 2
+        assert str(folder) in capsys.readouterr().err
+
+    def refuse(*arguments, **options):
+        raise PermissionError("out: permission denied")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    assert main(["benchmark", "tiny", "--output", str(tmp_path / "out")]) == 2
+    assert "permission denied" in capsys.readouterr().err
+
+
+def test_a_system_without_a_load_average_measures_too(results, tmp_path, monkeypatch):
+    monkeypatch.delattr("os.getloadavg")
+    file, _ = write_benchmark(results, tmp_path, command="", started=0.0)
+    assert json.loads(file.read_text())["metadata"]["load_average"] == []
+
+
+def test_a_picture_that_cannot_be_written_leaves_the_former_one(results, tmp_path, monkeypatch):
+    def full(self, file, **options):
+        Path(file).write_bytes(b"half")
+        raise OSError("No space left on device")
+
+    (tmp_path / "a.png").write_text("precious")
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", full)
+    with pytest.raises(OSError, match="No space"):
+        draw_benchmark(results, tmp_path / "a.png")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
+    assert (tmp_path / "a.png").read_text() == "precious"
+    plt.close("all")
 
 
 def test_the_table_has_every_point_and_a_verdict_for_each_batch(written):

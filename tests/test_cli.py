@@ -273,7 +273,7 @@ class TestFit:
         assert run("sample", *words.split()) == 0
         assert run("fit", "fit.toml", "-o", "file.safetensors", "--resume") == 2
 
-    def test_a_checkpoint_is_kept_until_the_result_is_written(self, folder, monkeypatch):
+    def test_a_checkpoint_is_kept_until_the_result_is_written(self, folder, monkeypatch, capsys):
         import dlintegrate
 
         network = [
@@ -287,9 +287,22 @@ class TestFit:
         with monkeypatch.context() as patch:
             patch.setattr(dlintegrate, "save", full)
             assert run("fit", "fit.toml", "-o", "c.safetensors", *network) != 0
-        assert os.path.exists("c.safetensors.checkpoint")
+        before = (folder / "c.safetensors.checkpoint").read_bytes()
+        assert run("fit", "fit.toml", "-o", "c.safetensors", *network) == 2
+        err = capsys.readouterr().err
+        assert "c.safetensors.checkpoint is what an interrupted fit left; --resume" in err
+        assert "--overwrite" in err
+        assert (folder / "c.safetensors.checkpoint").read_bytes() == before
         assert run("fit", "fit.toml", "-o", "c.safetensors", "--resume", *network) == 0
         assert not os.path.exists("c.safetensors.checkpoint")
+
+    def test_the_checkpoint_of_any_stage_is_replaced_only_on_request(self, folder):
+        (folder / "c.safetensors.checkpoint.1").write_text("precious")
+        assert run("fit", "fit.toml", "-o", "c.safetensors") == 2
+        assert not os.path.exists("c.safetensors")
+        assert (folder / "c.safetensors.checkpoint.1").read_text() == "precious"
+        assert run("fit", "fit.toml", "-o", "c.safetensors", "--overwrite") == 0
+        assert not os.path.exists("c.safetensors.checkpoint.1")
 
     def test_resume_of_a_finished_fit_does_nothing_but_for_other_parameters(self, folder, capsys):
         assert run("fit", "fit.toml", "-o", "c.safetensors") == 0
@@ -510,6 +523,16 @@ class TestEvaluate:
         assert 0 < warm["threshold_time"] < 10 and warm["energy_drift"] < 1e-12
         assert run("evaluate", "coarse.nc") == 0
         assert "t_thres" not in capsys.readouterr().out
+        with open_trajectory("fine.nc") as fine:
+            fine.drop_vars("temperature").to_netcdf("bare.nc")
+            fine.assign_coords(temperature=fine.temperature + 1).to_netcdf("warmer.nc")
+            fine.isel(sample=[0, 1, 2]).to_netcdf("fewer.nc")
+        assert run("evaluate", "coarse.nc", "--reference", "bare.nc", "--json") == 0
+        assert json.loads(capsys.readouterr().out)["reports"]["coarse.nc"] == [cold, warm]
+        assert run("evaluate", "coarse.nc", "--reference", "warmer.nc") == 2
+        assert "sample 0 of the reference has temperature 1.4, not 0.4" in capsys.readouterr().err
+        assert run("evaluate", "coarse.nc", "--reference", "fewer.nc") == 2
+        assert "the reference has 3 samples, not 4" in capsys.readouterr().err
 
     def test_particles_have_a_distance_in_phase_space(self, folder, capsys):
         words = "lennard-jones --n-particles 8 --density 0.2 --temperature 1 -n 2 -o p.nc"
@@ -570,6 +593,10 @@ class TestErrors:
         ("fit fit.toml -o x --set base.class=HeisenbergLattice", "is not what belongs there"),
         ("fit fit.toml -o x --set projectoin=1", "did you mean 'projection'"),
         ("fit fit.toml -o x --set samples=1", "expected a table"),
+        ("sample fit.toml -o x.nc --set samples=training.nc",
+         "samples='training.nc': expected a table: [samples] with file = "),
+        ("sample fit.toml -o x.nc --set system=HeisenbergLattice -n 1",
+         "expected a table with a class: [system] with class = "),
         ("fit fit.toml -o x --set samples.file=none.nc", "none.nc: no such file"),
         ("fit fit.toml -o x --set base.dt=0.13", "does not divide base.dt=0.13"),
         ("fit fit.toml -o x --set base", "expected KEY=VALUE"),

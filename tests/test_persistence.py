@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -115,24 +116,25 @@ def test_the_file_of_version_0_1_0_still_steps_as_it_did():
     assert np.abs(again.step(expected["before"]) - expected["after"]).max() < 1e-13
 
 
+def save_edited(estimator, path, change):
+    """Write a file whose header is not what :func:`save` made it."""
+    from safetensors import safe_open
+    from safetensors.numpy import load_file, save_file
+
+    save(estimator, path)
+    with safe_open(str(path), framework="numpy") as file:
+        header = json.loads(file.metadata()["dlintegrate"])
+    change(header)
+    save_file(load_file(path), path, metadata={"dlintegrate": json.dumps(header)})
+
+
 class TestNothingIsExecuted:
-    def edit(self, fitted, path, change):
-        from safetensors.numpy import load_file, save_file
-
-        save(fitted["ridge"], path)
-        from safetensors import safe_open
-
-        with safe_open(str(path), framework="numpy") as file:
-            header = json.loads(file.metadata()["dlintegrate"])
-        change(header)
-        save_file(load_file(path), path, metadata={"dlintegrate": json.dumps(header)})
-
     @pytest.mark.parametrize("name", ["Popen", "os.system", "subprocess.Popen", "object"])
     def test_a_class_that_is_not_ours_is_refused(self, fitted, tmp_path, name):
         def change(header):
             header["object"]["class"] = name
 
-        self.edit(fitted, tmp_path / "file", change)
+        save_edited(fitted["ridge"], tmp_path / "file", change)
         with pytest.raises(ValueError, match=f"holds a {name}.*classes="):
             load(tmp_path / "file")
 
@@ -179,6 +181,39 @@ class TestDamage:
     def test_a_missing_file(self, tmp_path):
         with pytest.raises(FileNotFoundError, match="absent"):
             load(tmp_path / "absent")
+
+    @pytest.mark.filterwarnings("ignore:written by dlintegrate")
+    @pytest.mark.parametrize("change, told", [
+        (lambda header: header.update(format=2), "in format 2: .* reads format 1"),
+        (lambda header: header["object"]["params"].update(spin=2), "TypeError: .*'spin'"),
+        (lambda header: header["object"].pop("class"), "KeyError: 'class'"),
+        (lambda header: header["object"].pop("fitted"), "KeyError: 'fitted'"),
+        (lambda header: header["object"]["fitted"].update(x={"array": "b"}), "KeyError: 'b'"),
+        (lambda header: header["object"].update(params=[]), "AttributeError: "),
+        (lambda header: header["object"].update({"class": "Integrator"}), "TypeError: Integrator"),
+    ])  # fmt: skip
+    def test_what_another_version_may_have_written(self, fitted, tmp_path, change, told):
+        def edit(header):
+            header["version"] = "9.9"
+            change(header)
+
+        save_edited(fitted["ridge"], tmp_path / "file", edit)
+        told = f"file was written by dlintegrate 9.9.*{told}.*with the version that wrote it"
+        with pytest.raises(ValueError, match=told):
+            load(tmp_path / "file")
+
+    def test_a_full_disk(self, fitted, tmp_path):
+        """A limit on the size of files stands in for the disk."""
+        save(fitted["ridge"], tmp_path / "file")
+        unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, unlimited[1]))
+        try:
+            with pytest.raises(OSError, match=r"cannot write .*file \(.*free some space"):
+                save(fitted["network"], tmp_path / "file")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+        assert [p.name for p in tmp_path.iterdir()] == ["file"]
+        assert fingerprint(load(tmp_path / "file")) == fingerprint(fitted["ridge"])
 
     def test_a_failed_write_keeps_the_old_file(self, fitted, tmp_path, monkeypatch):
         save(fitted["ridge"], tmp_path / "file")

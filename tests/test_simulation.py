@@ -8,12 +8,15 @@ import sys
 import time
 import warnings
 
+import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
 
 from dlintegrate import BlanesMoan4, HeisenbergLattice, ImplicitMidpoint, SuzukiTrotter2
 from dlintegrate.integrators import open_trajectory
+from dlintegrate.integrators.record_count import check_records
+from dlintegrate.state_files import read_states
 
 #: The two kinds of trajectories on disk; what holds for one holds for the other.
 KINDS = [
@@ -219,6 +222,64 @@ class TestStreaming:
             )
 
 
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Two files that differ in length alone: bytes of 11 frames, and of 21."""
+    folder, system = tmp_path_factory.mktemp("files"), HeisenbergLattice(4)
+    for t_max in (1.0, 2.0):
+        SuzukiTrotter2(system, 0.1).simulate(
+            system.random_states(2, 0), t_max, path=folder / f"{t_max}.nc"
+        ).close()
+    return [(folder / f"{t_max}.nc").read_bytes() for t_max in (1.0, 2.0)]
+
+
+class TestTruncation:
+    """The netCDF library reads what is missing as zeros, or as what was in its buffer before."""
+
+    @pytest.mark.parametrize("place, n_frames", [
+        (0.01, 0), (1.0, 11), (1.05, 11), (1.1, 12), (1.999999, 20),
+    ])  # fmt: skip
+    def test_what_is_missing_is_told(self, files, tmp_path, place, n_frames):
+        """The place counts in lengths of the shorter file up to 1, then in ten frames."""
+        shorter, longer = map(len, files)
+        size = np.interp(place, [0.0, 1.0, 2.0], [0, shorter, longer])
+        path = tmp_path / "cut.nc"
+        path.write_bytes(files[1][: int(size)])
+        told = rf"cut\.nc is truncated: {n_frames} complete frames of 21; restore"
+        if place == 0.01:
+            told = r"cut\.nc is truncated or damaged in its header; restore"
+        with pytest.raises(OSError, match=told):
+            open_trajectory(path)
+        with pytest.raises(OSError, match=told):
+            SuzukiTrotter2(HeisenbergLattice(4), 0.1).resume(path, 3.0)
+        with pytest.raises(ValueError, match=told):
+            read_states(path)
+        assert path.stat().st_size == int(size)
+
+    def test_a_run_does_not_go_on_from_states_that_cannot_be(self, files, tmp_path):
+        """As after a power failure, which may leave the right length and zeros."""
+        path = tmp_path / "zeros.nc"
+        path.write_bytes(files[1][: len(files[0])].ljust(len(files[1]), b"\0"))
+        with pytest.raises(ValueError, match=r"zeros\.nc is damaged: its last frame.*restore"):
+            SuzukiTrotter2(HeisenbergLattice(4), 0.1).resume(path, 3.0)
+
+    @pytest.mark.parametrize("dtypes", [("i1",), ("i2", "f8"), ("f8", "i1"), ()])
+    def test_files_of_others_are_measured_with_their_padding(self, tmp_path, dtypes):
+        path = tmp_path / "other.nc"
+        with netCDF4.Dataset(path, "w", format="NETCDF3_64BIT_DATA") as nc:
+            nc.title = "odd"
+            nc.createDimension("time", None)
+            nc.createDimension("x", 3)
+            nc.createVariable("fixed", "f4", ("x",))[:] = 1
+            for k, dtype in enumerate(dtypes):
+                nc.createVariable(f"v{k}", dtype, ("time", "x"))[:] = np.ones((5, 3))
+        check_records(path)
+        path.write_bytes(path.read_bytes()[: -2 if dtypes else None])
+        if dtypes:
+            with pytest.raises(OSError, match="truncated: 4 complete frames of 5"):
+                check_records(path)
+
+
 RUN = """
 import sys
 from dlintegrate import HeisenbergLattice, SuzukiTrotter2
@@ -281,6 +342,19 @@ def test_kill_9_leaves_a_readable_file_and_resume_is_exact(tmp_path, uninterrupt
 def test_kill_9_at_random_moments(tmp_path, uninterrupted, kind, seed):
     delay = np.random.default_rng(seed).uniform(0, 0.4)
     test_kill_9_leaves_a_readable_file_and_resume_is_exact(tmp_path, uninterrupted, kind, delay)
+
+
+def test_a_file_is_readable_while_it_is_written(tmp_path, kind):
+    path = tmp_path / f"growing{kind}"
+    process = start_endless_run(path)
+    sizes = []
+    while len(sizes) < 50 or sizes[-1] == sizes[0]:
+        with open_trajectory(path) as growing:
+            sizes.append(growing.sizes["time"])
+            assert abs(growing.spin[:, -1].values).max() > 0.5
+    process.kill()
+    process.communicate()
+    assert sizes == sorted(sizes)
 
 
 def test_ctrl_c_writes_what_was_computed(tmp_path, uninterrupted, kind):

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from dlintegrate.correctors._soap import Soap
-from dlintegrate.correctors.training import train
+from dlintegrate.correctors.training import generator_of, train
 
 
 def make_module():
@@ -98,7 +98,7 @@ def test_interrupted_run_continues_bit_for_bit(tmp_path, call):
               random_state=3, checkpoint=path, augment=jitter)  # fmt: skip
     # the seed, too, comes from the file
     assert_same(
-        fit(augment=jitter), fit(augment=jitter, checkpoint=path, random_state=99)
+        fit(augment=jitter), fit(augment=jitter, checkpoint=path, random_state=None)
     )  # fmt: skip
 
 
@@ -282,6 +282,28 @@ def test_checkpoint_of_another_run_is_refused(tmp_path, options, message):
     fit(checkpoint=tmp_path / "c.pt")
     with pytest.raises(ValueError, match=message):
         fit(checkpoint=tmp_path / "c.pt", **options)
+
+
+def test_checkpoint_of_another_seed_is_refused(tmp_path):
+    for make in (int, np.int64, generator_of):  # correctors draw before they train
+        path = tmp_path / f"{make.__name__}.pt"
+        first = fit(checkpoint=path, random_state=make(3))
+        with pytest.raises(ValueError, match=r"random_state: 3 then, 4 now.*another path"):
+            fit(checkpoint=path, random_state=make(4))
+        assert_same(first, fit(checkpoint=path, random_state=make(3)))
+        assert_same(first, fit(checkpoint=path, random_state=None))
+        with pytest.raises(ValueError, match="random_state: 3 then, 4 now"):
+            fit(checkpoint=path, random_state=make(4))
+
+
+def test_checkpoint_of_an_earlier_version_knows_no_seed_and_is_continued(tmp_path):
+    path, options = tmp_path / "c.pt", {"scheduler": None}
+    fit(epochs=2, checkpoint=path, **options)
+    state = torch.load(path, weights_only=True)
+    del state["identity"]["random_state"]
+    torch.save(state, path)
+    assert_same(fit(**options), fit(checkpoint=path, random_state=4, **options))
+    assert_same(fit(**options), fit(checkpoint=path, random_state=5, **options))
 
 
 def test_checkpoint_of_another_network_is_refused(tmp_path):

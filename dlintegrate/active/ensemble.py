@@ -1,6 +1,7 @@
 """Potentials that differ by their seed alone: their mean predicts, their spread warns."""
 
 import copy
+import os
 
 import joblib
 import numpy as np
@@ -130,7 +131,14 @@ def _train(index, template, former, frames, seed, retrain):
     if former is None:
         potential = clone(template)
     else:
-        potential = copy.deepcopy(former).set_params(warm_start=True, **retrain)
+        potential = copy.deepcopy(former)
+        potential.set_params(warm_start=True, **copy.deepcopy(retrain))
     if "random_state" in potential.get_params(deep=False):
         potential.set_params(random_state=seed)
-    return index, potential.fit(frames)
+    shared = {  # a checkpoint that members shared would make them copies
+        name: path
+        for name, path in potential.get_params().items()
+        if name.rpartition("__")[2] == "checkpoint" and path is not None
+    }
+    potential.set_params(**{name: f"{os.fspath(path)}.{seed}" for name, path in shared.items()})
+    return index, potential.fit(frames).set_params(**shared)

@@ -24,7 +24,8 @@ class ActiveLearner(BaseEstimator):
     Parameters
     ----------
     potential : Potential
-        Cloned for each member of the ensemble.
+        Cloned for each member of the ensemble. To the path of a checkpoint each training adds
+        its seed.
     labeller : AtomicSystem or callable
         A function takes frames and returns them with labels, possibly fewer of them, or None if
         the labels are not there yet; see :class:`FolderLabeller`.

@@ -1,6 +1,7 @@
 """The picture of a benchmark: error against cost, what is learned in colour."""
 
 from .._plot_style import COLORS, axes_or_new
+from ..persistence import replacing
 from .case import CLASSICAL, EXTERNAL, LEARNED, NULL
 from .harness import MANY, ONE
 from .pareto import curves, pareto_front
@@ -50,7 +51,9 @@ def draw_benchmark(results, path=None):
         _legend(figure, axes, {p["method"]: p["kind"] for p in points})
         if path is not None:
             suffix = str(path).rpartition(".")[2]
-            figure.savefig(path, dpi=160, metadata={"Date": None} if suffix == "svg" else None)
+            metadata = {"Date": None} if suffix == "svg" else None
+            with replacing(path) as temporary:
+                figure.savefig(temporary, format=suffix, dpi=160, metadata=metadata)
             plt.close(figure)
     return figure
 

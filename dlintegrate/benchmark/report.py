@@ -2,6 +2,7 @@
 
 import json
 import os
+import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -68,6 +69,23 @@ def _short(value):
     return "-" if value is None else value if isinstance(value, str) else f"{value:.2e}"
 
 
+def make_folder(folder):
+    """Make the folder to write to, and write to it: what fails does so before the measurements.
+
+    Parameters
+    ----------
+    folder : str or path-like
+
+    Raises
+    ------
+    OSError
+        If there can be no such folder, or no file in it.
+    """
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass
+
+
 def write_benchmark(results, folder, *, command, started):
     """Write ``pareto_SYSTEM.json`` and ``pareto_SYSTEM.png``.
 
@@ -88,15 +106,14 @@ def write_benchmark(results, folder, *, command, started):
     """
     from .figure import draw_benchmark
 
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     stem = f"pareto_{results['case']['name']}"
-    files = [folder / f"{stem}.json", folder / f"{stem}.png"]
+    files = [Path(folder) / f"{stem}.{suffix}" for suffix in ("json", "png")]
     metadata = {
         "command": command,
         "date": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
         "duration_seconds": round(time.time() - started, 1),
-        "load_average": [round(load, 2) for load in os.getloadavg()],
+        "load_average": [round(load, 2) for load in getattr(os, "getloadavg", tuple)()],
         "seeds": results["case"]["seeds"],
         **describe_environment(),
     }

@@ -37,10 +37,11 @@ def _run(arguments):
     import time
 
     from ..benchmark import make_case, run_benchmark
-    from ..benchmark.report import format_benchmark, write_benchmark
+    from ..benchmark.report import format_benchmark, make_folder, write_benchmark
 
     started = time.time()
     case = make_case(arguments.system, arguments.full)
+    make_folder(arguments.output)
     results = run_benchmark(case, arguments.seeds, say=say)
     for line in format_benchmark(results):
         say(line)

@@ -49,9 +49,14 @@ def fit_with_checkpoints(estimator, data, path, *, resume, progress):
         getattr(fitted, f"{held}_").set_params(**own)
 
 
+def kept_checkpoints(path):
+    """What fits with this path left, of all stages."""
+    return sorted(glob.glob(glob.escape(path)) + glob.glob(f"{glob.escape(path)}.*"))
+
+
 def remove_checkpoints(path):
-    """Remove what fits with this path left, of all stages; once the result is safe."""
-    for name in (path, *glob.glob(f"{glob.escape(path)}.*")):
+    """Remove :func:`kept_checkpoints`; once the result is safe."""
+    for name in kept_checkpoints(path):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
 

@@ -1,6 +1,5 @@
 """``dlintegrate fit``: a corrected integrator from a TOML file."""
 
-import glob
 import os
 import time
 
@@ -41,9 +40,21 @@ def _run(arguments):
     from ..configuration import Configuration
     from ..persistence import description_of
     from ..state_files import samples_description, training_set
-    from .checkpoints import fit_with_checkpoints, remove_checkpoints, same_parameters
+    from .checkpoints import (
+        fit_with_checkpoints,
+        kept_checkpoints,
+        remove_checkpoints,
+        same_parameters,
+    )
 
     check_output(arguments)
+    checkpoint = f"{arguments.output}.checkpoint"
+    kept = kept_checkpoints(checkpoint)
+    if kept and not (arguments.resume or arguments.overwrite):
+        raise FileExistsError(
+            f"{kept[0]} is what an interrupted fit left; --resume continues it, --overwrite "
+            "starts anew"
+        )
     configuration = Configuration.read(arguments.config, arguments.settings)
     for key, value in (("seed", arguments.seed), ("device", arguments.device)):
         if value is not None:
@@ -68,13 +79,12 @@ def _run(arguments):
     estimator.set_params(n_jobs=jobs)
     say(f"fitting {type(estimator.corrector).__name__} on {len(data[0])} samples")
     started = time.perf_counter()
-    checkpoint = f"{output}.checkpoint"
     try:
         fit_with_checkpoints(
             estimator, data, checkpoint, resume=arguments.resume, progress=progress
         )
     except KeyboardInterrupt:
-        kept = glob.glob(f"{glob.escape(checkpoint)}*")
+        kept = kept_checkpoints(checkpoint)
         raise KeyboardInterrupt(
             f"{kept[0]} is kept, --resume continues it" if kept else ""
         ) from None

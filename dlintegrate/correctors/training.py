@@ -18,7 +18,8 @@ from .process_group import process_group
 _FORMAT = 1
 _WARM_UP = 0.02  #: share of a cosine schedule in which the rate rises from zero
 _PLATEAU_FACTOR, _PLATEAU_EPOCHS = 0.5, 5
-_ANEW = "pass resume=False (on the command line, leave --resume out) to start anew"
+_SEED = "random_state"  #: in the identity of a run; None if unknown, as in earlier versions
+_ANEW = "pass resume=False (on the command line, --overwrite for --resume) to start anew"
 
 
 def train(
@@ -74,6 +75,7 @@ def train(
     max_seconds : float, optional
         Budget of training time, over all resumed runs.
     random_state : numpy.random.Generator, numpy.random.RandomState, int or None
+        A checkpoint of another int is refused; with anything else its run goes on with its own.
     device : str or torch.device, default "cpu"
     progress : bool, default False
         Show a progress bar over epochs.
@@ -127,7 +129,8 @@ def train(
     ranks = process_group()
     ranks.copy(module)
     steps = _optimizer(module, options, device)
-    run = _Run(seed=ranks.same(lambda: int(generator_of(random_state).integers(2**62))))
+    rng = generator_of(random_state)
+    run = _Run(seed=ranks.same(lambda: int(rng.integers(2**62))))
     cuda = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):
         torch.manual_seed(run.seed)
@@ -137,10 +140,12 @@ def train(
         }  # fmt: skip
         identity = {k: v.item() if isinstance(v, np.generic) else v for k, v in identity.items()}
         ranks.agree(identity)
+        identity[_SEED] = getattr(rng, "seed", None)  # of the first rank, like the seed of the run
         if checkpoint is not None:
             state = ranks.same(lambda: _read(checkpoint, identity) if resume else None)
             if state is not None:
                 run.restore(state, checkpoint, module, steps)
+                identity[_SEED] = state["identity"].get(_SEED)
         loop = _Loop(
             module, tensors, validation, loss_fn, augment, steps, options, run, device, ranks
         )
@@ -155,8 +160,18 @@ def train(
     return run.history
 
 
+class _Seeded(np.random.Generator):
+    """Random numbers that know the int they come from."""
+
+    seed: int | None = None
+
+
 def generator_of(random_state):
-    """A ``numpy.random.Generator`` from whatever ``random_state`` may be."""
+    """A ``numpy.random.Generator`` from whatever ``random_state`` may be; it knows its int."""
+    if isinstance(random_state, numbers.Integral):
+        rng = _Seeded(np.random.PCG64(random_state))
+        rng.seed = int(random_state)
+        return rng
     if isinstance(random_state, np.random.RandomState):
         random_state = random_state.randint(2**31)
     return np.random.default_rng(random_state)
@@ -521,6 +536,8 @@ def _read(path, identity):
     except Exception as error:  # the unpickler raises whatever the damage leads it to
         raise _damaged(name, error) from None
     changed = [k for k in identity if theirs.get(k) != identity[k]]
+    if _SEED in changed and None in (theirs.get(_SEED), identity[_SEED]):
+        changed.remove(_SEED)
     if changed:
         told = ", ".join(f"{k}: {theirs.get(k)!r} then, {identity[k]!r} now" for k in changed)
         raise ValueError(

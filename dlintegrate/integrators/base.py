@@ -252,8 +252,9 @@ class Integrator(Estimator, ABC):
         Raises
         ------
         ValueError
-            If the file was not written by an integrator with these parameters.
+            If the file was not written by an integrator with these parameters, or ends with
+            impossible states.
         OSError
-            If the file cannot be read.
+            If the file cannot be read, or is truncated.
         """
         return simulation.resume(self, path, t_max, progress=progress)

@@ -58,6 +58,7 @@ def resume(integrator, path, t_max, *, progress):
     run = _Run(integrator, system, system.pack(last.state, last.coords), save_every)
     run.frame = last.index
     run.restore(last)
+    _check_possible(run, path)
     recorder = _Stream(path)
     _loop(run, recorder, n_frames, progress)
     return recorder.dataset()
@@ -322,6 +323,17 @@ def _fingerprint(integrator):
         return fingerprint(integrator)
     except TypeError:  # a class of the user's that holds something else
         return "unknown"
+
+
+def _check_possible(run, path):
+    """Raise ValueError if a file ends with states that no run could have got through to."""
+    damaged = (run.status != FAILED) & ~run.system.healthy(run.state)
+    if run.frame and damaged.any():
+        raise ValueError(
+            f"{os.fspath(path)} is damaged: its last frame, t = {run.time:g}, holds impossible "
+            f"states of {name_samples(damaged)}; restore it from a copy, or begin anew in another "
+            "file"
+        )
 
 
 def _check_same(integrator, attrs, path):

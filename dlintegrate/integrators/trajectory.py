@@ -28,7 +28,7 @@ def open_trajectory(path):
     Raises
     ------
     OSError
-        If it is missing, or not what its name says.
+        If it is missing, truncated, or not what its name says.
     ImportError
         For a zarr store, if zarr is missing.
     """

@@ -16,6 +16,7 @@ import xarray as xr
 
 from ..persistence import replacing
 from ..states import FAILED, FELL_BACK, OK
+from .record_count import check_records
 
 _FORMAT = "NETCDF3_64BIT_DATA"
 
@@ -143,12 +144,11 @@ class TrajectoryFile:
         Raises
         ------
         OSError
-            If it is missing or not a trajectory.
+            If it is missing, truncated, or not a trajectory.
         """
         import netCDF4
 
-        with open(path, "rb"):
-            pass  # a missing file is an OSError that names it
+        check_records(path)
         try:
             nc = netCDF4.Dataset(os.fspath(path), "a" if append else "r")
         except (OSError, RuntimeError) as error:
@@ -164,6 +164,7 @@ class TrajectoryFile:
     @staticmethod
     def dataset(path):
         """The file as a Dataset in the order of the file; see :func:`open_trajectory`."""
+        check_records(path)
         return xr.open_dataset(os.fspath(path), engine="netcdf4", decode_times=False)
 
     def append(self, times, frames, status, failure_time):
