@@ -415,6 +415,14 @@ class AtomicSystem(System):
         """Finite, spins of the right length, no atoms within 0.7 Å or faster than 1 Å/fs.
 
         Speeds are about the centre of mass.
+
+        Parameters
+        ----------
+        array : ndarray, shape (n_samples, 3, n_atoms, 3)
+
+        Returns
+        -------
+        ndarray of bool, shape (n_samples,)
         """
         finite = np.isfinite(array.reshape(len(array), -1)).all(axis=1)
         result = finite.copy()
