@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from dlintegrate import SpinLatticeCrystal, SpinLatticeSplitting
 from dlintegrate._units import ATOMIC_MASS, HBAR
@@ -38,6 +39,35 @@ def test_magnons_of_iron(path):
     np.testing.assert_allclose(found.energy.values, 1e3 * exact[:, None], rtol=1e-5, atol=1e-4)
     assert abs(found.growth).max() < 1e-6
     assert exact.max() > 0.3
+
+
+@pytest.mark.parametrize("axis", [(0, 0, 1), (1, 1, -2), (1, 1, 1)], ids=["z", "11-2", "111"])
+def test_magnons_do_not_depend_on_the_rounding_of_spins(axis):
+    """Nor on the direction: without anisotropy, exchange knows none."""
+    iron = SpinLatticeCrystal("bcc", 2)
+    path = commensurate_wavevectors(iron, (0, 0, 0), (2 * np.pi / A, 0, 0))
+    state = np.zeros((3, 16, 3))
+    state[0] = iron.reference_positions
+    spins = np.array(axis) + 1e-10 * np.random.default_rng(0).normal(size=(16, 3))
+    state[2] = 2.2 * spins / np.linalg.norm(spins, axis=1, keepdims=True)
+    found = magnon_dispersion(iron, path, state)
+    exact = magnon_dispersion(iron, path)
+    np.testing.assert_allclose(found.energy, exact.energy, rtol=1e-5, atol=1e-3)
+    assert abs(found.growth).max() < 1e-6
+
+
+def test_a_state_is_read_by_the_labels_of_its_variables():
+    iron = SpinLatticeCrystal("bcc", 2)
+    state = np.zeros((3, 16, 3))
+    state[0], state[2, :, 0] = iron.reference_positions, 2.2
+    turned = xr.DataArray(
+        state[[2, 1, 0]],
+        dims=("variable", "atom", "component"),
+        coords={"variable": ["spin", "momentum", "position"]},
+    )
+    path = commensurate_wavevectors(iron, (0, 0, 0), (2 * np.pi / A, 0, 0))
+    found, exact = (magnon_dispersion(iron, path, s).energy for s in (turned, state))
+    np.testing.assert_array_equal(found, exact)
 
 
 def test_anisotropy_opens_a_gap_of_the_magnons():

@@ -81,7 +81,7 @@ def magnon_dispersion(system, wavevectors, state=None, *, amplitude=1e-3):
     """
     crystal = _Crystal(system, wavevectors, state)
     magnetic = crystal.subset(system.moments > 0)
-    axes = _transverse(crystal.spins)
+    axes = _transverse(crystal.spins, crystal.labels)
     _check_no_torque(system, crystal)
 
     def tilted(b, k, phase):
@@ -220,7 +220,9 @@ class _Crystal:
             self.positions = np.array(system.reference_positions)
             self.spins = system.moments[:, None] * np.array([0.0, 0.0, 1.0])
         else:
-            state = system.validate(np.asarray(state)[None], "state")[0]
+            labelled = isinstance(state, xr.DataArray)  # its variables may be in another order
+            one = state.expand_dims("sample") if labelled else np.asarray(state)[None]
+            state = system.validate(one, "state")[0]
             self.positions, self.spins = state[POSITION].copy(), state[SPIN].copy()
         self.labels = _sublattices(system, self.positions, self.spins)
 
@@ -303,12 +305,16 @@ def _joined(labels, target):
     return connected_components(coo_array((np.ones(2 * n), ends), shape=(n, n)), directed=False)[1]
 
 
-def _transverse(spins):
-    """Two fields of unit vectors at right angles to the spins and each other, (2, n_atoms, 3)."""
+def _transverse(spins, labels):
+    """Two fields of unit vectors at right angles to the spins and each other, (2, n_atoms, 3).
+
+    They are alike on all atoms of a sublattice: the Cartesian axis that they start from is chosen
+    once for each, since between axes that are equally far rounding would decide atom by atom.
+    """
     length = np.linalg.norm(spins, axis=-1, keepdims=True)
     unit = np.where(length > 0, spins / np.where(length > 0, length, 1.0), [0.0, 0.0, 1.0])
-    smallest = np.eye(3)[np.abs(unit).argmin(axis=1)]
-    first = np.cross(unit, smallest)
+    chosen = [np.abs(unit[labels == b].mean(axis=0)).argmin() for b in range(labels.max() + 1)]
+    first = np.cross(unit, np.eye(3)[chosen][labels])
     first /= np.linalg.norm(first, axis=-1, keepdims=True)
     return np.stack([first, np.cross(unit, first)])
 
