@@ -673,6 +673,31 @@ class TestDynamics:
         with pytest.raises(ValueError, match=message):
             learner(explorer=self.explorer(**options)).fit(INITIAL)
 
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"spin_step": "bonds", "friction": 0.1}, "which LearnedCrystal has not; use 'mid"),
+            ({"spin_step": "midpiont", "friction": 0.1}, "spin_step='midpiont': expected"),
+            ({"spin_step": "midpoint"}, "a temperature needs the friction"),
+            ({"dt": -1.0}, "dt=-1.0: expected a positive step"),
+        ],
+    )
+    def test_a_step_that_cannot_run_in_a_learned_potential_is_no_failing_trajectory(
+        self, options, message
+    ):
+        """It would fail at any dt."""
+        explorer = self.explorer()
+        explorer.integrator = SpinLatticeSplitting(CRYSTAL, **{"dt": 1.0} | options)
+        with pytest.raises(ValueError, match=message):
+            learner(explorer=explorer).fit(INITIAL)
+
+    @pytest.mark.parametrize("integrator", [CRYSTAL, "midpoint"])
+    def test_what_moves_no_atoms_is_refused(self, integrator):
+        explorer = self.explorer()
+        explorer.integrator = integrator
+        with pytest.raises(TypeError, match="expected a step of atoms with moments"):
+            learner(explorer=explorer).fit(INITIAL)
+
 
 @pytest.mark.slow
 class TestIron:
