@@ -310,6 +310,41 @@ class TestRounds:
         fitted = learner(potential=alike, trust=(1e-3, 1.0)).fit(labelled(8))
         assert fitted.stopped_ == "stalled" and "the ensemble is sure" in fitted.message_
 
+    def test_what_was_not_measured_has_not_converged(self):
+        """A tenth of four frames is none; who wants none held out is told what that means."""
+        alike = ToyPotential(n_waves=20, ridge=1e-12)
+        options = {"potential": alike, "trust": (1e-3, 1.0)}
+        fitted = learner(**options, validation=0.1).fit(labelled(4))
+        assert fitted.stopped_ == "stalled" and "0 frames held out of 4" in fitted.message_
+        fitted = learner(**options, validation=0).fit(labelled(4))
+        assert fitted.stopped_ == "converged" and "unmeasured" in fitted.message_
+
+    def test_while_there_is_something_to_learn_it_goes_on_without_a_measure(self):
+        sure = {"n_explored": 100, "n_accurate": 99, "n_trajectories": 1, "n_failed": 0}
+        Run(learner(validation=0.1), INITIAL)._stop_after_exploring(sure)
+        measured = sure | {"force_relative_error": 0.01}
+        with pytest.raises(Stop, match="error on held-out frames"):
+            Run(learner(validation=0.1), INITIAL)._stop_after_exploring(measured)
+
+    @pytest.mark.parametrize(
+        ("n_failed", "deviation", "message"),
+        [
+            (3, 1e-9, "3 of 4 trajectories failed, and none of the 20 frames"),
+            (0, np.inf, "no finite deviation on 20 of 20 explored frames"),
+        ],
+    )
+    def test_a_stop_without_candidates_says_which_kind_it_is(self, n_failed, deviation, message):
+        class Pool(PoolExplorer):
+            def explore(self, *arguments):
+                judged = super().explore(*arguments)
+                judged["force_deviation"] = judged["force_deviation"] * 0 + deviation
+                judged["magnetic_force_deviation"] = judged["force_deviation"]
+                return judged.assign_attrs(n_trajectories=4, n_failed=n_failed)
+
+        fitted = learner(explorer=Pool(POOL)).fit(labelled(40))
+        assert fitted.stopped_ == "stalled" and message in fitted.message_
+        assert "tolerance" not in fitted.message_
+
     def test_members_that_see_other_frames_do_not_agree_where_they_err(self):
         alike = ToyPotential(n_waves=20, ridge=1e-12)
         options = {"potential": alike, "n_rounds": 0, "warm_start": False}

@@ -66,6 +66,8 @@ class ActiveLearner(BaseEstimator):
         Rounds without progress on held-out frames after which the run has stalled.
     validation : xarray.Dataset or float, default 0.1
         Labelled frames to measure errors on, or the share of all labels that is held out for it.
+        With 0 there is no such error, and agreement alone counts as convergence; a share that is
+        less than one frame yet is no measure, and no convergence.
     warm_start : bool, default True
         Retrain from the former weights.
     retrain : dict, optional
