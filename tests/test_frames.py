@@ -56,6 +56,33 @@ class TestLayout:
         back = frames_to_states(frames, crystal, momenta=states[:, 1])
         np.testing.assert_array_equal(back, states)
 
+    def test_a_system_without_virial_labels_what_it_has(self, frames):
+        class Stressless(SmallCrystal):
+            def compute(self, positions, spins, *, virial=False):
+                if virial:
+                    raise NotImplementedError("no stress")
+                return super().compute(positions, spins)
+
+        labelled = make_frames(Stressless(), frames_to_states(frames, SmallCrystal()))
+        assert_same(labelled, frames.drop_vars("virial"))
+
+    def test_a_state_that_the_system_fails_on_takes_no_other_along(self, frames):
+        class Fails(SmallCrystal):
+            def __init__(self, on):
+                self.on = on
+
+            def compute(self, positions, spins, *, virial=False):
+                known = super().compute(positions, spins, virial=virial)
+                known.force[self.on, 3] = np.nan
+                return known
+
+        states = frames_to_states(frames, SmallCrystal())
+        with pytest.warns(RuntimeWarning, match=r"no labels for sample 1 \(1 of 4\): Fails failed"):
+            labelled = make_frames(Fails([1]), states)
+        assert_same(labelled, frames.isel(frame=[0, 2, 3]))
+        with pytest.raises(ValueError, match="Fails failed for all 4 states"):
+            make_frames(Fails([0, 1, 2, 3]), states)
+
     def test_a_system_of_other_species_refuses_them(self, frames):
         with pytest.raises(ValueError, match="species"):
             frames_to_states(frames.assign_coords(species=("atom", ["O"] * 8)), SmallCrystal())
