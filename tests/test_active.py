@@ -367,6 +367,24 @@ class TestRounds:
             )
         assert fitted.rounds_[0]["n_chosen"] == 20 and fitted.rounds_[0]["n_labelled"] == 19
 
+    def test_new_frames_have_a_virial_where_the_initial_ones_do(self):
+        """A function may give none: then it is dropped, and that is said once."""
+
+        class Strained(ToyCrystal):
+            def compute(self, positions, spins, *, virial=False):
+                known = super().compute(positions, spins)
+                of_each = known.energy[:, None, None] * np.eye(3)
+                return known._replace(virial=of_each if virial else None)
+
+        initial = make_frames(Strained(), states(2, 0.05, seed=1))
+        options = {"n_rounds": 3, "tolerance": 1e-9}
+        frames = learner(labeller=Strained(), **options).fit(initial).frames_
+        np.testing.assert_array_equal(frames.virial[:, 1, 1], frames.energy)
+        bare = learner(labeller=lambda frames: label_with(CRYSTAL, frames), **options)
+        with pytest.warns(UserWarning, match="labeller gave no virial") as said:
+            assert "virial" not in bare.fit(initial).frames_
+        assert len(said) == 1 and said[0].filename == __file__
+
     def test_no_label_at_all_ends_it(self):
         fitted = learner(labeller=lambda frames: labelled(1).isel(frame=[])).fit(INITIAL)
         assert fitted.stopped_ == "labelling failed"

@@ -27,7 +27,8 @@ class ActiveLearner(BaseEstimator):
         Cloned for each member of the ensemble.
     labeller : AtomicSystem or callable
         A function takes frames and returns them with labels, possibly fewer of them, or None if
-        the labels are not there yet; see :class:`FolderLabeller`.
+        the labels are not there yet; see :class:`FolderLabeller`. Virials are trained on if the
+        initial frames and all answers have them; a system gives them where the initial frames do.
     explorer : Explorer
         :class:`DynamicsExplorer`, :class:`PoolExplorer` or your own.
     n_models : int, default 4

@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import warnings
 
 import numpy as np
 
@@ -37,7 +38,7 @@ class Run:
 
     def __init__(self, learner, initial):
         self.learner = learner
-        self.labeller = as_labeller(learner.labeller)
+        self.labeller = as_labeller(learner.labeller, virial="virial" in initial)
         self.validation = (
             None if isinstance(learner.validation, float | int) else learner.validation
         )
@@ -201,6 +202,14 @@ class Run:
             raise Stop("labelling failed", "no chosen frame got a label")
         found = self.store.record(f"{folder}/found", lambda: _measure(ensemble, labelled))
         record |= {f"new_{name}": value for name, value in found.items()}
+        dropped = sorted(set(frames.data_vars) - set(labelled.data_vars))
+        if dropped:
+            warnings.warn(
+                f"labeller gave no {' and no '.join(dropped)}, which the initial frames have: from "
+                "now on the training is without; label it too, or leave it out from the beginning",
+                UserWarning,
+                stacklevel=5,
+            )
         self.labelled.append(labelled)
 
     def _answer(self, chosen, partial):
