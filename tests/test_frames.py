@@ -131,6 +131,13 @@ class TestDeepmd:
         np.testing.assert_allclose(coord[:, 8:], expected, atol=1e-14)
         np.testing.assert_allclose(force[:, 8:] * 0.4 / 1.3, frames.magnetic_force[:, :4])
 
+    def test_spins_that_no_virtual_site_would_hold_are_not_lost(self, frames, tmp_path):
+        spinning = frames.copy(deep=True)
+        spinning.spin[1, 5] = [0.0, 0.0, 0.1]
+        with pytest.raises(ValueError, match=r"would lose the spins of \['O'\]; name"):
+            write_deepmd(spinning, tmp_path / "set", virtual=VIRTUAL)
+        assert not (tmp_path / "set").exists()
+
     def test_a_virtual_site_may_have_been_wrapped_into_the_cell(self, frames, tmp_path):
         write_deepmd(frames, tmp_path, virtual=VIRTUAL)
         path = tmp_path / "set.000" / "coord.npy"
@@ -199,6 +206,12 @@ class TestDeepmd:
             assert 5e-3 < frames.magnetic_force[:, :16].std() < 2e-2
 
 
+def _half_of_it(file, images, format):
+    """A writer that is killed."""
+    file.write(f"{len(images[0])}")
+    raise KeyboardInterrupt
+
+
 class TestExtendedXYZ:
     def test_files_give_back_what_was_written(self, frames, tmp_path):
         pytest.importorskip("ase")
@@ -213,6 +226,33 @@ class TestExtendedXYZ:
         write_extxyz([frames, other], tmp_path / "frames.xyz")
         first, second = read_extxyz(tmp_path / "frames.xyz")
         assert (first.sizes["atom"], second.sizes["atom"]) == (8, 4)
+
+    @pytest.mark.parametrize("key", ["energy", "forces", "stress", "spin", "magnetic_force"])
+    def test_a_label_that_some_images_lack_is_named(self, frames, tmp_path, key):
+        """One image must not take the labels of all others with it."""
+        io = pytest.importorskip("ase.io")
+        path = tmp_path / "frames.xyz"
+        write_extxyz([frames.isel(atom=slice(4)), frames], path)
+        images = io.read(path, ":")
+        for image in images[5:7]:
+            image.calc.results.pop(key, None)
+            image.arrays.pop(key, None)
+        io.write(path, images)
+        with pytest.raises(ValueError, match=f"2 of 4 images have no '{key}'.*first is image 5"):
+            read_extxyz(path)
+
+    def test_a_file_is_replaced_in_one_piece(self, frames, tmp_path, monkeypatch):
+        io = pytest.importorskip("ase.io")
+        for name in ("frames.xyz", "frames.xyz.gz"):
+            write_extxyz(frames, tmp_path / name)
+            before = (tmp_path / name).read_bytes()
+            with monkeypatch.context() as patch:
+                patch.setattr(io, "write", _half_of_it)
+                with pytest.raises(KeyboardInterrupt):
+                    write_extxyz(frames, tmp_path / name)
+            assert (tmp_path / name).read_bytes() == before
+            assert read_extxyz(tmp_path / name).sizes["frame"] == 4
+        assert len(list(tmp_path.iterdir())) == 2
 
     def test_collinear_moments_point_along_z(self, tmp_path):
         ase = pytest.importorskip("ase")
