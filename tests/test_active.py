@@ -311,6 +311,41 @@ class TestRounds:
         fitted = learner(potential=alike, trust=(1e-3, 1.0)).fit(labelled(8))
         assert fitted.stopped_ == "stalled" and "the ensemble is sure" in fitted.message_
 
+    def test_what_was_not_measured_has_not_converged(self):
+        """A tenth of four frames is none; who wants none held out is told what that means."""
+        alike = ToyPotential(n_waves=20, ridge=1e-12)
+        options = {"potential": alike, "trust": (1e-3, 1.0)}
+        fitted = learner(**options, validation=0.1).fit(labelled(4))
+        assert fitted.stopped_ == "stalled" and "0 frames held out of 4" in fitted.message_
+        fitted = learner(**options, validation=0).fit(labelled(4))
+        assert fitted.stopped_ == "converged" and "unmeasured" in fitted.message_
+
+    def test_while_there_is_something_to_learn_it_goes_on_without_a_measure(self):
+        sure = {"n_explored": 100, "n_accurate": 99, "n_trajectories": 1, "n_failed": 0}
+        Run(learner(validation=0.1), INITIAL)._stop_after_exploring(sure)
+        measured = sure | {"force_relative_error": 0.01}
+        with pytest.raises(Stop, match="error on held-out frames"):
+            Run(learner(validation=0.1), INITIAL)._stop_after_exploring(measured)
+
+    @pytest.mark.parametrize(
+        ("n_failed", "deviation", "message"),
+        [
+            (3, 1e-9, "3 of 4 trajectories failed, and none of the 20 frames"),
+            (0, np.inf, "no finite deviation on 20 of 20 explored frames"),
+        ],
+    )
+    def test_a_stop_without_candidates_says_which_kind_it_is(self, n_failed, deviation, message):
+        class Pool(PoolExplorer):
+            def explore(self, *arguments):
+                judged = super().explore(*arguments)
+                judged["force_deviation"] = judged["force_deviation"] * 0 + deviation
+                judged["magnetic_force_deviation"] = judged["force_deviation"]
+                return judged.assign_attrs(n_trajectories=4, n_failed=n_failed)
+
+        fitted = learner(explorer=Pool(POOL)).fit(labelled(40))
+        assert fitted.stopped_ == "stalled" and message in fitted.message_
+        assert "tolerance" not in fitted.message_
+
     def test_members_that_see_other_frames_do_not_agree_where_they_err(self):
         alike = ToyPotential(n_waves=20, ridge=1e-12)
         options = {"potential": alike, "n_rounds": 0, "warm_start": False}
@@ -332,6 +367,24 @@ class TestRounds:
                 INITIAL
             )
         assert fitted.rounds_[0]["n_chosen"] == 20 and fitted.rounds_[0]["n_labelled"] == 19
+
+    def test_new_frames_have_a_virial_where_the_initial_ones_do(self):
+        """A function may give none: then it is dropped, and that is said once."""
+
+        class Strained(ToyCrystal):
+            def compute(self, positions, spins, *, virial=False):
+                known = super().compute(positions, spins)
+                of_each = known.energy[:, None, None] * np.eye(3)
+                return known._replace(virial=of_each if virial else None)
+
+        initial = make_frames(Strained(), states(2, 0.05, seed=1))
+        options = {"n_rounds": 3, "tolerance": 1e-9}
+        frames = learner(labeller=Strained(), **options).fit(initial).frames_
+        np.testing.assert_array_equal(frames.virial[:, 1, 1], frames.energy)
+        bare = learner(labeller=lambda frames: label_with(CRYSTAL, frames), **options)
+        with pytest.warns(UserWarning, match="labeller gave no virial") as said:
+            assert "virial" not in bare.fit(initial).frames_
+        assert len(said) == 1 and said[0].filename == __file__
 
     def test_no_label_at_all_ends_it(self):
         fitted = learner(labeller=lambda frames: labelled(1).isel(frame=[])).fit(INITIAL)
@@ -693,6 +746,31 @@ class TestDynamics:
     def test_what_cannot_be_explored_is_named(self, options, message):
         with pytest.raises(ValueError, match=message):
             learner(explorer=self.explorer(**options)).fit(INITIAL)
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"spin_step": "bonds", "friction": 0.1}, "which LearnedCrystal has not; use 'mid"),
+            ({"spin_step": "midpiont", "friction": 0.1}, "spin_step='midpiont': expected"),
+            ({"spin_step": "midpoint"}, "a temperature needs the friction"),
+            ({"dt": -1.0}, "dt=-1.0: expected a positive step"),
+        ],
+    )
+    def test_a_step_that_cannot_run_in_a_learned_potential_is_no_failing_trajectory(
+        self, options, message
+    ):
+        """It would fail at any dt."""
+        explorer = self.explorer()
+        explorer.integrator = SpinLatticeSplitting(CRYSTAL, **{"dt": 1.0} | options)
+        with pytest.raises(ValueError, match=message):
+            learner(explorer=explorer).fit(INITIAL)
+
+    @pytest.mark.parametrize("integrator", [CRYSTAL, "midpoint"])
+    def test_what_moves_no_atoms_is_refused(self, integrator):
+        explorer = self.explorer()
+        explorer.integrator = integrator
+        with pytest.raises(TypeError, match="expected a step of atoms with moments"):
+            learner(explorer=explorer).fit(INITIAL)
 
 
 @pytest.mark.slow

@@ -449,6 +449,15 @@ class TestParameters:
         with pytest.raises(ValueError, match=r"expected \(n_samples, 16, 3\)"):
             system.exchange_bonds(positions[:, 1:])
 
+    def test_a_name_in_a_dict_stands_for_its_law(self):
+        named = SpinLatticeCrystal(
+            size=2, exchange={"Fe-Fe": "cubic"}, pair_potential={"Fe-Fe": "morse"}
+        )
+        states = named.random_states(2, random_state=0)
+        np.testing.assert_array_equal(
+            named.energy(states), SpinLatticeCrystal(size=2).energy(states)
+        )
+
     def test_masses_and_moments_by_element(self):
         system = crystal("alloy")
         assert system.moments[:4].tolist() == [2.2, 0.6, 2.2, 0.0]
@@ -468,6 +477,16 @@ class TestParameters:
             ({"exchange": "heisenberg"}, "exchange='heisenberg': expected one of"),
             ({"exchange": 0.5}, "exchange=0.5"),
             ({"exchange": {"Fe-Co": CubicExchange()}}, "key 'Fe-Co'"),
+            (
+                {"exchange": {"Fe-Fe": "heisenberg"}},
+                r"exchange\['Fe-Fe'\]='heisenberg': expected one",
+            ),
+            ({"exchange": FinnisSinclair()}, "only be the whole pair_potential"),
+            ({"pair_potential": {"Fe-Fe": "finnis-sinclair"}}, "only be the whole pair_potential"),
+            (
+                {"element": ["Fe", "Ni"] * 8, "exchange": {"Fe-Ni": "cubic", "Ni-Fe": "cubic"}},
+                "exchange has the pair 'Ni-Fe' twice",
+            ),
             ({"exchange": CubicExchange(cutoff=-1)}, "cutoff=-1"),
             ({"pair_potential": Morse(switch=9.0)}, "switch=9.0"),
             ({"pair_potential": UniaxialAnisotropy(1.0)}, "pair_potential="),

@@ -56,6 +56,33 @@ class TestLayout:
         back = frames_to_states(frames, crystal, momenta=states[:, 1])
         np.testing.assert_array_equal(back, states)
 
+    def test_a_system_without_virial_labels_what_it_has(self, frames):
+        class Stressless(SmallCrystal):
+            def compute(self, positions, spins, *, virial=False):
+                if virial:
+                    raise NotImplementedError("no stress")
+                return super().compute(positions, spins)
+
+        labelled = make_frames(Stressless(), frames_to_states(frames, SmallCrystal()))
+        assert_same(labelled, frames.drop_vars("virial"))
+
+    def test_a_state_that_the_system_fails_on_takes_no_other_along(self, frames):
+        class Fails(SmallCrystal):
+            def __init__(self, on):
+                self.on = on
+
+            def compute(self, positions, spins, *, virial=False):
+                known = super().compute(positions, spins, virial=virial)
+                known.force[self.on, 3] = np.nan
+                return known
+
+        states = frames_to_states(frames, SmallCrystal())
+        with pytest.warns(RuntimeWarning, match=r"no labels for sample 1 \(1 of 4\): Fails failed"):
+            labelled = make_frames(Fails([1]), states)
+        assert_same(labelled, frames.isel(frame=[0, 2, 3]))
+        with pytest.raises(ValueError, match="Fails failed for all 4 states"):
+            make_frames(Fails([0, 1, 2, 3]), states)
+
     def test_a_system_of_other_species_refuses_them(self, frames):
         with pytest.raises(ValueError, match="species"):
             frames_to_states(frames.assign_coords(species=("atom", ["O"] * 8)), SmallCrystal())
@@ -103,6 +130,13 @@ class TestDeepmd:
         expected = frames.position[:, :4] + 0.4 * frames.spin[:, :4] / 1.3
         np.testing.assert_allclose(coord[:, 8:], expected, atol=1e-14)
         np.testing.assert_allclose(force[:, 8:] * 0.4 / 1.3, frames.magnetic_force[:, :4])
+
+    def test_spins_that_no_virtual_site_would_hold_are_not_lost(self, frames, tmp_path):
+        spinning = frames.copy(deep=True)
+        spinning.spin[1, 5] = [0.0, 0.0, 0.1]
+        with pytest.raises(ValueError, match=r"would lose the spins of \['O'\]; name"):
+            write_deepmd(spinning, tmp_path / "set", virtual=VIRTUAL)
+        assert not (tmp_path / "set").exists()
 
     def test_a_virtual_site_may_have_been_wrapped_into_the_cell(self, frames, tmp_path):
         write_deepmd(frames, tmp_path, virtual=VIRTUAL)
@@ -172,6 +206,12 @@ class TestDeepmd:
             assert 5e-3 < frames.magnetic_force[:, :16].std() < 2e-2
 
 
+def _half_of_it(file, images, format):
+    """A writer that is killed."""
+    file.write(f"{len(images[0])}")
+    raise KeyboardInterrupt
+
+
 class TestExtendedXYZ:
     def test_files_give_back_what_was_written(self, frames, tmp_path):
         pytest.importorskip("ase")
@@ -186,6 +226,33 @@ class TestExtendedXYZ:
         write_extxyz([frames, other], tmp_path / "frames.xyz")
         first, second = read_extxyz(tmp_path / "frames.xyz")
         assert (first.sizes["atom"], second.sizes["atom"]) == (8, 4)
+
+    @pytest.mark.parametrize("key", ["energy", "forces", "stress", "spin", "magnetic_force"])
+    def test_a_label_that_some_images_lack_is_named(self, frames, tmp_path, key):
+        """One image must not take the labels of all others with it."""
+        io = pytest.importorskip("ase.io")
+        path = tmp_path / "frames.xyz"
+        write_extxyz([frames.isel(atom=slice(4)), frames], path)
+        images = io.read(path, ":")
+        for image in images[5:7]:
+            image.calc.results.pop(key, None)
+            image.arrays.pop(key, None)
+        io.write(path, images)
+        with pytest.raises(ValueError, match=f"2 of 4 images have no '{key}'.*first is image 5"):
+            read_extxyz(path)
+
+    def test_a_file_is_replaced_in_one_piece(self, frames, tmp_path, monkeypatch):
+        io = pytest.importorskip("ase.io")
+        for name in ("frames.xyz", "frames.xyz.gz"):
+            write_extxyz(frames, tmp_path / name)
+            before = (tmp_path / name).read_bytes()
+            with monkeypatch.context() as patch:
+                patch.setattr(io, "write", _half_of_it)
+                with pytest.raises(KeyboardInterrupt):
+                    write_extxyz(frames, tmp_path / name)
+            assert (tmp_path / name).read_bytes() == before
+            assert read_extxyz(tmp_path / name).sizes["frame"] == 4
+        assert len(list(tmp_path.iterdir())) == 2
 
     def test_collinear_moments_point_along_z(self, tmp_path):
         ase = pytest.importorskip("ase")

@@ -1,5 +1,7 @@
 """LearnedPotential: the base step runs in a potential that was fitted to the exact system."""
 
+import warnings
+
 import numpy as np
 import pytest
 from atomic_clusters import SpringCluster
@@ -12,9 +14,11 @@ from dlintegrate import (
     LearnedCrystal,
     LearnedPotential,
     SemiImplicitB,
+    SpinLatticeCrystal,
     SpinLatticeSplitting,
 )
 from dlintegrate.potentials import Potential
+from dlintegrate.systems import UniaxialAnisotropy
 from dlintegrate.testing import check_integrator
 
 EXACT = SpringCluster(3, spring=1.3, J=0.08)
@@ -50,6 +54,13 @@ class TwoParameters(Potential):
     def _evaluate(self, positions, cell, spins, kinds, virial, moving=False):
         form = SpringCluster(positions.shape[1], *map(float, self.weights_["w"]))
         return form.compute(positions, spins)._replace(virial=np.zeros((len(positions), 3, 3)))
+
+
+class Nothing(TwoParameters):
+    """As even and as isotropic, and no energy at all."""
+
+    def _fit(self, parts, validation):
+        self.weights_ = {"w": np.zeros(2)}
 
 
 SAMPLES = EXACT.random_states(4, 0)
@@ -105,6 +116,36 @@ def test_labels_may_be_given():
         corrected.fit(SAMPLES, SAMPLES)
     with pytest.raises(ValueError, match=r"y.force has shape \(3, 3, 3\)"):
         corrected.fit(SAMPLES, other.evaluate(SAMPLES)._replace(force=np.zeros((3, 3, 3))))
+
+
+@pytest.mark.parametrize(
+    ("terms", "message"),
+    [
+        ({"field": (0.0, 0.0, 10.0)}, "even in the spins.*add -B·S outside"),
+        ({"anisotropy": UniaxialAnisotropy(1e-4)}, "total torque of .*spin_orbit=True"),
+    ],
+)
+def test_terms_that_the_symmetries_of_a_potential_forbid_are_told(terms, message):
+    """The Zeeman energy is odd in the spins, and anisotropy knows a direction."""
+    base = SpinLatticeSplitting(SpinLatticeCrystal(size=2, **terms), 1.0)
+    samples = base.system.random_states(2, 0)
+    with pytest.warns(UserWarning, match=message) as said:
+        CorrectedIntegrator(base, LearnedPotential(Nothing())).fit(samples)
+    assert [w.filename for w in said] == [__file__]
+
+
+@pytest.mark.parametrize("system", [SpinLatticeCrystal(size=2), "undeclared"])
+def test_no_warning_where_the_labels_have_the_symmetry(system):
+    """Also of a system that does not declare what it has."""
+
+    class Undeclared(SpringCluster):
+        separate_rotation = False
+
+    system = Undeclared(3) if system == "undeclared" else system
+    base = SpinLatticeSplitting(system, 1.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        CorrectedIntegrator(base, LearnedPotential(Nothing())).fit(system.random_states(2, 0))
 
 
 def test_a_fit_survives_a_file_and_a_run_resumes(tmp_path):

@@ -222,6 +222,15 @@ class TestFit:
             assert errors[name] < 0.02 * fitted.scales_[name], name
         assert fitted.score(frames) > -1e-3
 
+    def test_the_score_is_of_labels_that_were_learned(self):
+        """It needs a spread to compare errors with."""
+        frames = two_species_frames()
+        plain = frames.drop_vars("virial")
+        fitted = EquivariantSpinPotential(**SMALL).fit(plain)
+        assert fitted.score(frames) == fitted.score(plain)
+        with pytest.raises(ValueError, match=r"have the labels \['virial'\].*fitted to \['energy'"):
+            fitted.score(frames.drop_vars(["energy", "force", "magnetic_force"]))
+
     def test_parts_of_the_magnetic_force_add_up(self):
         fitted = EquivariantSpinPotential(**SMALL).fit(two_species_frames())
         errors = fitted.errors(two_species_frames(2, random_state=1))

@@ -9,7 +9,8 @@ from sklearn.base import BaseEstimator, clone
 
 from .._checks import check_count
 from ..frames.layout import frames_from_arrays
-from ..systems.atoms import MOMENTUM, POSITION, SPIN
+from ..integrators.base import Integrator
+from ..systems.atoms import MOMENTUM, POSITION, SPIN, AtomicSystem
 from .frame_sets import check_one, geometry, join
 from .selection import check_positive, sort_out
 
@@ -120,6 +121,14 @@ class DynamicsExplorer(Explorer):
 
     def check(self):
         """See :meth:`Explorer.check`."""
+        system = getattr(self.integrator, "system", None)
+        if not isinstance(self.integrator, Integrator) or not isinstance(system, AtomicSystem):
+            raise TypeError(
+                f"integrator={self.integrator!r}: expected a step of atoms with moments in a given "
+                "system, such as SpinLatticeSplitting"
+            )
+        if self.integrator.checked_dt() < 0:
+            raise ValueError(f"integrator has dt={self.integrator.dt}: expected a positive step")
         check_positive("t_max", self.t_max)
         check_count("save_every", self.save_every, 1)
         check_count("n_trajectories", self.n_trajectories, 1)
@@ -186,7 +195,9 @@ class DynamicsExplorer(Explorer):
         wanted = {"system": crystal, "temperature": temperature, "random_state": int(seed)}
         known = self.integrator.get_params(deep=False)
         integrator = clone(self.integrator)
-        return crystal, integrator.set_params(**{k: v for k, v in wanted.items() if k in known})
+        integrator.set_params(**{k: v for k, v in wanted.items() if k in known})
+        _ = integrator.guarantees  # checks its parameters: a wrong one is no failing trajectory
+        return crystal, integrator
 
     def _starts(self, labelled, temperature, rng):
         """States to start from, with thermal momenta."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from ..frames.layout import LAYOUT, labels_of
 from ..states import name_samples
 from ..systems.atoms import AtomicSystem
 from .frame_sets import LABELS, frame_keys, geometry, join, labelled_part, read_frames, write_frames
@@ -19,12 +20,14 @@ _SAME_POSITION = 1e-4
 _SAVE_SECONDS = 5.0
 
 
-def as_labeller(labeller):
+def as_labeller(labeller, *, virial=False):
     """A function of frames, from whatever gives labels.
 
     Parameters
     ----------
     labeller : AtomicSystem or callable
+    virial : bool, default False
+        Whether a system should give virials, if it has them.
 
     Returns
     -------
@@ -38,7 +41,7 @@ def as_labeller(labeller):
         For anything else.
     """
     if isinstance(labeller, AtomicSystem):
-        return lambda frames, partial: label_with(labeller, frames, partial)
+        return lambda frames, partial: label_with(labeller, frames, partial, virial=virial)
     if callable(labeller):
         return lambda frames, partial: labeller(frames)
     raise TypeError(
@@ -47,7 +50,7 @@ def as_labeller(labeller):
     )
 
 
-def label_with(system, frames, partial=None):
+def label_with(system, frames, partial=None, *, virial=False):
     """Label frames with the energies and forces of a system, one after the other.
 
     Parameters
@@ -57,6 +60,8 @@ def label_with(system, frames, partial=None):
     frames : xarray.Dataset
     partial : path-like, optional
         File of what is labelled so far; an interrupted call goes on there.
+    virial : bool, default False
+        Whether virials are wanted, if the system has them.
 
     Returns
     -------
@@ -76,7 +81,7 @@ def label_with(system, frames, partial=None):
     saved = time.monotonic()
     for k in range(n_done, frames.sizes["frame"]):
         try:
-            parts.append(_label_one(system, frames.isel(frame=[k])))
+            parts.append(_label_one(system, frames.isel(frame=[k]), virial))
         except Exception as error:
             failed[k] = True
             last_error = error
@@ -106,18 +111,12 @@ def _check_system(system, frames):
         )
 
 
-def _label_one(system, frame):
-    known = system.compute(frame.position.values, frame.spin.values)
-    dims = ("frame", "atom", "component")
-    labels = {
-        "energy": ("frame", known.energy),
-        "force": (dims, known.force),
-        "magnetic_force": (dims, known.magnetic_force),
-    }
-    for name, (_, values) in labels.items():
+def _label_one(system, frame, virial):
+    known = labels_of(system, frame.position.values, frame.spin.values, virial=virial)
+    for name, values in known.items():
         if not np.isfinite(values).all():
             raise FloatingPointError(f"{name} is not finite")
-    return geometry(frame).assign(labels)
+    return geometry(frame).assign({name: (LAYOUT[name][0], v) for name, v in known.items()})
 
 
 class FolderLabeller(BaseEstimator):

@@ -28,7 +28,8 @@ class ActiveLearner(BaseEstimator):
         its seed.
     labeller : AtomicSystem or callable
         A function takes frames and returns them with labels, possibly fewer of them, or None if
-        the labels are not there yet; see :class:`FolderLabeller`.
+        the labels are not there yet; see :class:`FolderLabeller`. Virials are trained on if the
+        initial frames and all answers have them; a system gives them where the initial frames do.
     explorer : Explorer
         :class:`DynamicsExplorer`, :class:`PoolExplorer` or your own.
     n_models : int, default 4
@@ -67,6 +68,8 @@ class ActiveLearner(BaseEstimator):
         Rounds without progress on held-out frames after which the run has stalled.
     validation : xarray.Dataset or float, default 0.1
         Labelled frames to measure errors on, or the share of all labels that is held out for it.
+        With 0 there is no such error, and agreement alone counts as convergence; a share that is
+        less than one frame yet is no measure, and no convergence.
     warm_start : bool, default True
         Retrain from the former weights.
     retrain : dict, optional

@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import warnings
 
 import numpy as np
 
@@ -37,7 +38,7 @@ class Run:
 
     def __init__(self, learner, initial):
         self.learner = learner
-        self.labeller = as_labeller(learner.labeller)
+        self.labeller = as_labeller(learner.labeller, virial="virial" in initial)
         self.validation = (
             None if isinstance(learner.validation, float | int) else learner.validation
         )
@@ -189,7 +190,7 @@ class Run:
         record["n_chosen"] = chosen.sizes["frame"]
         self.asked.update(frame_keys(chosen))
         if chosen.sizes["frame"] == 0:
-            raise Stop("stalled", _agreed(record, learner.tolerance))
+            raise Stop("stalled", _nothing_chosen(record, learner))
         partial = self.store.path(f"{folder}/partial.nc")
         labelled = self.store.frames(f"{folder}/labelled", lambda: self._answer(chosen, partial))
         if labelled is None:
@@ -201,6 +202,14 @@ class Run:
             raise Stop("labelling failed", "no chosen frame got a label")
         found = self.store.record(f"{folder}/found", lambda: _measure(ensemble, labelled))
         record |= {f"new_{name}": value for name, value in found.items()}
+        dropped = sorted(set(frames.data_vars) - set(labelled.data_vars))
+        if dropped:
+            warnings.warn(
+                f"labeller gave no {' and no '.join(dropped)}, which the initial frames have: from "
+                "now on the training is without; label it too, or leave it out from the beginning",
+                UserWarning,
+                stacklevel=5,
+            )
         self.labelled.append(labelled)
 
     def _answer(self, chosen, partial):
@@ -237,18 +246,18 @@ class Run:
                 f"{record['n_failed']} of {record['n_trajectories']} trajectories failed, and left "
                 "no new frame; use a smaller dt, lower temperatures, or more initial frames",
             )
-        sure = record["n_accurate"] / record["n_explored"]
-        failed = record["n_failed"] / max(1, record["n_trajectories"])
+        sure, failed = _shares(record)
         if sure >= learner.coverage and failed <= 1 - learner.coverage:
-            worst = worst_error(record)
-            if not worst > learner.tolerance:
+            error = worst_error(record)
+            unmeasured = np.isnan(error) and self.validation is None and learner.validation == 0
+            if error <= learner.tolerance or unmeasured:
                 raise Stop(
                     "converged",
-                    f"{100 * sure:.4g} % of the explored frames are below the lower trust level"
+                    f"{100 * sure:.4g} % of the explored frames are below the lower trust level; "
                     + (
-                        ""
-                        if np.isnan(worst)
-                        else f"; relative error on held-out frames {worst:.3g}"
+                        f"the error is unmeasured: validation={learner.validation}"
+                        if unmeasured
+                        else f"relative error on held-out frames {error:.3g}"
                     ),
                 )
 
@@ -303,10 +312,43 @@ def worst_error(record):
     return max(known) if known else float("nan")
 
 
-def _agreed(record, tolerance):
+def _shares(record):
+    """The share of explored frames that the ensemble is sure about, and of failed trajectories."""
     return (
-        f"the ensemble is sure about all {record['n_explored']} explored frames, but its relative "
-        f"error on held-out frames is {worst_error(record):.3g}, above tolerance={tolerance}; "
-        "members that are too alike say little: set subsample=0.7, lower the trust levels, explore "
-        "elsewhere, or enlarge the potential"
+        record["n_accurate"] / record["n_explored"],
+        record["n_failed"] / max(1, record["n_trajectories"]),
     )
+
+
+def _nothing_chosen(record, learner):
+    """Why no explored frame is a candidate, and what to do."""
+    sure, failed = _shares(record)
+    if failed > 1 - learner.coverage:
+        return (
+            f"{record['n_failed']} of {record['n_trajectories']} trajectories failed, and none of "
+            f"the {record['n_explored']} frames that they left is worth a label; use a smaller dt, "
+            "lower temperatures, or more initial frames"
+        )
+    if sure < learner.coverage:  # finite deviations would have been chosen, however large
+        return (
+            f"the ensemble has no finite deviation on {record['n_beyond']} of "
+            f"{record['n_explored']} explored frames, and is sure about the others; train the "
+            "potential more gently, explore at lower temperatures, or give more initial frames"
+        )
+    known = f"the ensemble is sure about {_of_all(record['n_accurate'], record['n_explored'])}"
+    error = worst_error(record)
+    if np.isnan(error):
+        return (
+            f"{known}, but its error is unmeasured, with {record['n_test']} frames held out of "
+            f"{record['n_training'] + record['n_test']}; give more initial frames, a larger "
+            "validation, or labelled frames as validation"
+        )
+    return (
+        f"{known}, but its relative error on held-out frames is {error:.3g}, above "
+        f"tolerance={learner.tolerance}; members that are too alike say little: set subsample=0.7, "
+        "lower the trust levels, explore elsewhere, or enlarge the potential"
+    )
+
+
+def _of_all(n, n_all):
+    return f"{'all' if n == n_all else f'{n} of'} {n_all} explored frames"

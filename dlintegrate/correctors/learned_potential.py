@@ -1,10 +1,15 @@
 """A learned potential of positions and spins in place of the exact energy."""
 
+import warnings
+
 import numpy as np
 from sklearn.base import clone
 
 from ..systems.atoms import POSITION, SPIN, AtomicSystem, Evaluation
 from .base import Corrector
+
+#: A total torque below this part of the torques is rounding: spins can be turned together.
+_NO_TORQUE = 1e-6
 
 
 class LearnedPotential(Corrector):
@@ -103,14 +108,42 @@ class LearnedPotential(Corrector):
             Of the potential, where it is given.
         progress
             Not used.
+
+        Warns
+        -----
+        UserWarning
+            If the potential has a symmetry that the system has not: what breaks it is not learned.
         """
         self.check(base)
+        self._compare_symmetries(base.system, X, Y)
         potential = clone(self.potential)
         if random_state is not None:
             potential.set_params(random_state=random_state)
         self.potential_ = potential.fit(_frames(base.system, X, Y))
         self.history_ = dict(getattr(potential, "history_", {}))
         return self
+
+    def _compare_symmetries(self, system, array, labels):
+        """Warn of terms of the system that the potential has not by construction."""
+        if not system.exact_field:  # rounding has broken what it is to be compared with
+            return
+        extra = self.potential.symmetries - system.symmetries
+        share = _total_torque(array, labels)
+        if "time_reversal" in extra:
+            what = (
+                "even in the spins, and the system is not: it cannot learn a magnetic field. Fit "
+                "it without the field, and add -B·S outside"
+            )
+        elif "spin_rotation" in extra and share > _NO_TORQUE:
+            what = (
+                "invariant when all spins turn together, and the system is not: a total torque of "
+                f"{share:.2g} of the torques on spins cannot be learned. Set spin_orbit=True for "
+                "anisotropy that the lattice makes; what has an axis fixed in space, add outside"
+            )
+        else:
+            return
+        name = type(self.potential).__name__
+        warnings.warn(f"potential: this {name} is {what}", UserWarning, stacklevel=4)
 
     def learned_score(self, system, array, labels):
         """The potential's own score of the samples as frames."""
@@ -131,6 +164,13 @@ class LearnedPotential(Corrector):
     def guarantees(self, base):
         """What the base step keeps in the learned potential."""
         return self.bind(base).guarantees
+
+
+def _total_torque(array, labels):
+    """The total torque on the spins over the root of the sum of squares, rms over samples."""
+    torques = np.cross(array[:, SPIN], labels.magnetic_force)
+    total, single = (torques.sum(axis=1) ** 2).sum(), (torques**2).sum()
+    return np.sqrt(total / single) if single > 0 else 0.0
 
 
 def _positions_and_spins(array):

@@ -194,7 +194,7 @@ def write_deepmd(frames, folder, virtual=None, dtype="float64", set_size=None):
     folder : str or path-like
         Made if it does not exist; must not hold sets already.
     virtual : dict of str to (float, float), optional
-        Write spins as virtual sites instead of ``spin.npy``.
+        Write spins as virtual sites instead of ``spin.npy``; of all species that have any.
     dtype : str, default "float64"
     set_size : int, optional
         Frames of one set; by default there is one set.
@@ -203,8 +203,17 @@ def write_deepmd(frames, folder, virtual=None, dtype="float64", set_size=None):
     ------
     FileExistsError
         If the folder holds sets.
+    ValueError
+        If ``virtual`` lacks a species whose spins are not zero.
     """
     (part,) = check_frames([frames])
+    turning = part.species.values[part.spin.values.any(axis=(0, 2))].tolist()
+    unnamed = sorted(set(turning) - set(virtual or turning))
+    if unnamed:
+        raise ValueError(
+            f"virtual={virtual} would lose the spins of {unnamed}; name these species too, or set "
+            "their spins to 0"
+        )
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.glob("set.*")):

@@ -1,6 +1,10 @@
 """Extended XYZ files, by way of ASE."""
 
+import bz2
+import gzip
+import lzma
 import os
+from pathlib import Path
 
 import numpy as np
 
@@ -40,7 +44,8 @@ def read_extxyz(path, spin=None, magnetic_force=None):
     ImportError
         Without ASE.
     FileNotFoundError, ValueError
-        If the file is missing or damaged, or lacks what was asked for.
+        If the file is missing or damaged, or lacks what was asked for; if some images of a
+        composition have a label or moments, and others do not.
     """
     ase = _ase()
     name = os.fspath(path)
@@ -51,28 +56,41 @@ def read_extxyz(path, spin=None, magnetic_force=None):
     except Exception as error:  # every format fails in its own way
         raise ValueError(f"{name} cannot be read ({type(error).__name__}: {error})") from None
     groups = {}
-    for image in images:
-        groups.setdefault(tuple(image.get_chemical_symbols()), []).append(image)
+    for number, image in enumerate(images):
+        groups.setdefault(tuple(image.get_chemical_symbols()), {})[number] = image
     frames = [_dataset(name, group, spin, magnetic_force) for group in groups.values()]
     return frames[0] if len(frames) == 1 else frames
 
 
-def _dataset(name, images, spin, magnetic_force):
+def _dataset(name, group, spin, magnetic_force):
+    """Frames of one composition, from its images by their numbers in the file."""
+    images = list(group.values())
     if not all(image.pbc.all() for image in images):
         raise ValueError(f"{name} has frames that are not periodic in all directions")
-    labels = {}
-    for key in ("energy", "forces", "stress"):
-        known = [_result(image, key) for image in images]
-        labels[key] = None if any(value is None for value in known) else np.array(known)
+    labels = {key: _of_all(name, group, key, _result) for key in ("energy", "forces", "stress")}
     volumes = np.array([image.get_volume() for image in images])
     stress = labels["stress"]
     return frames_from_arrays(
         [image.positions for image in images], [image.cell.array for image in images],
-        images[0].get_chemical_symbols(), spins=_vectors(name, images, spin, _SPINS),
+        images[0].get_chemical_symbols(), spins=_vectors(name, group, spin, _SPINS),
         energy=labels["energy"], force=labels["forces"],
-        magnetic_force=_vectors(name, images, magnetic_force, _FIELDS),
+        magnetic_force=_vectors(name, group, magnetic_force, _FIELDS),
         virial=None if stress is None else -volumes[:, None, None] * stress,
     )  # fmt: skip
+
+
+def _of_all(name, group, key, get):
+    """What ``get(image, key)`` finds in all images of a group, or None if it is in none."""
+    found = {number: get(image, key) for number, image in group.items()}
+    missing = [number for number, value in found.items() if value is None]
+    if len(missing) == len(found):
+        return None
+    if missing:
+        raise ValueError(
+            f"{name}: {len(missing)} of {len(found)} images have no {key!r}, which the others "
+            f"have; the first is image {missing[0]}. Remove these images, or {key!r} from all"
+        )
+    return np.array(list(found.values()))
 
 
 def _result(image, key):
@@ -86,23 +104,26 @@ def _result(image, key):
     return results[key]
 
 
-def _vectors(name, images, wanted, usual):
+def _vectors(name, group, wanted, usual):
     """An array of vectors of all images under one of its usual names, or None."""
-    for key in [wanted] if wanted else usual:
-        found = [_array(image, key) for image in images]
-        if all(array is not None for array in found):
-            return np.stack([_along_z(array) for array in found])
+    keys = [wanted] if wanted else usual
+    images = group.values()
+    whole = [key for key in keys if all(_array(image, key) is not None for image in images)]
+    for key in whole or keys:
+        found = _of_all(name, group, key, _array)
+        if found is not None:
+            return found
     if wanted:
-        raise ValueError(f"{name} has no array {wanted!r}; it has {sorted(images[0].arrays)}")
+        arrays = next(iter(images)).arrays
+        raise ValueError(f"{name} has no array {wanted!r}; it has {sorted(arrays)}")
     return None
 
 
 def _array(image, key):
-    results = getattr(image.calc, "results", {})
-    return image.arrays.get(key, results.get(key))
-
-
-def _along_z(array):
+    """Vectors of the atoms, along z where there is but one component."""
+    array = image.arrays.get(key, getattr(image.calc, "results", {}).get(key))
+    if array is None:
+        return None
     array = np.asarray(array, dtype=np.float64)
     return array if array.ndim == 2 else np.stack([0 * array, 0 * array, array], axis=-1)
 
@@ -117,15 +138,21 @@ def write_extxyz(frames, path):
     ----------
     frames : xarray.Dataset or sequence of xarray.Dataset
     path : str or path-like
+        Replaced in one piece, never half written.
 
     Raises
     ------
     ImportError
         Without ASE.
     """
+    from ..persistence import replacing
+
     ase = _ase()
     images = [image for part in check_frames(frames) for image in _images(part)]
-    ase.io.write(os.fspath(path), images, format="extxyz")
+    opened = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}  # as ASE reads them
+    with replacing(path) as temporary:
+        with opened.get(Path(path).suffix, open)(temporary, "wt") as file:
+            ase.io.write(file, images, format="extxyz")
 
 
 def _images(part):

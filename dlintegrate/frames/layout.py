@@ -1,7 +1,11 @@
 """The layout of frames: one xarray Dataset for one composition."""
 
+import warnings
+
 import numpy as np
 import xarray as xr
+
+from ..states import name_samples
 
 _VECTORS = ("frame", "atom", "component")
 #: Variable to (dimensions, units, long name).
@@ -157,18 +161,67 @@ def make_frames(system, states, label=True):
     states : xarray.DataArray or array-like, shape (n_samples, 3, n_atoms, 3)
         Positions, momenta (left out) and spins.
     label : bool, default True
-        Let the system label them: energy, forces, magnetic forces and virial.
+        Let the system label them: energy, forces, magnetic forces and, where it has one, virial.
 
     Returns
     -------
     xarray.Dataset
+        Without the states that the system failed on.
+
+    Raises
+    ------
+    ValueError
+        If it failed on all.
+
+    Warns
+    -----
+    RuntimeWarning
+        That names them.
     """
     from ..systems.atoms import POSITION, SPIN
 
     array = system.validate(states)
     positions, spins = (np.ascontiguousarray(array[:, v]) for v in (POSITION, SPIN))
-    labels = system.compute(positions, spins, virial=True)._asdict() if label else {}
-    return frames_from_arrays(positions, system.cell, system.species, spins=spins, **labels)
+    arrays = {"spins": spins}
+    if label:
+        labels = labels_of(system, positions, spins, virial=True)
+        known = [np.isfinite(values.reshape(len(array), -1)).all(1) for values in labels.values()]
+        found, name = np.logical_and.reduce(known), type(system).__name__
+        if not found.any():
+            raise ValueError(f"no labels: {name} failed for all {len(array)} states")
+        if not found.all():
+            warnings.warn(
+                f"no labels for {name_samples(~found)}: {name} failed; they are left out",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            positions = positions[found]
+        arrays = {key: values[found] for key, values in (arrays | labels).items()}
+    return frames_from_arrays(positions, system.cell, system.species, **arrays)
+
+
+def labels_of(system, positions, spins, *, virial):
+    """What a system says of frames; without the virial where it has none.
+
+    Parameters
+    ----------
+    system : AtomicSystem
+    positions, spins : ndarray, shape (n_frames, n_atoms, 3)
+    virial : bool
+        Whether it is wanted.
+
+    Returns
+    -------
+    dict of str to ndarray
+        By the names of the layout; NaN where the system failed.
+    """
+    try:
+        known = system.compute(positions, spins, virial=virial)
+    except NotImplementedError:
+        if not virial:
+            raise
+        known = system.compute(positions, spins)
+    return {name: values for name, values in known._asdict().items() if values is not None}
 
 
 def frames_to_states(frames, system, momenta=0.0):

@@ -6,10 +6,12 @@ import xarray as xr
 from .._kernels.spin_steps import restore_lengths
 from .._units import GYROMAGNETIC, HBAR
 from ..systems.atoms import POSITION, SPIN, AtomicSystem
-from ._trajectories import atoms_of, times_of
+from ._trajectories import atoms_of, lost_frames, times_of, warn_lost
 
 #: Positions and directions that agree to this, in Å and 1, are those of one lattice.
 _SAME = 1e-4
+#: Spins whose mean is a smaller part of their moments than this have no direction.
+_ORDER = 0.05
 
 
 def commensurate_wavevectors(system, start, end):
@@ -81,7 +83,7 @@ def magnon_dispersion(system, wavevectors, state=None, *, amplitude=1e-3):
     """
     crystal = _Crystal(system, wavevectors, state)
     magnetic = crystal.subset(system.moments > 0)
-    axes = _transverse(crystal.spins)
+    axes = _transverse(crystal.spins, crystal.labels)
     _check_no_torque(system, crystal)
 
     def tilted(b, k, phase):
@@ -154,8 +156,9 @@ def dynamic_structure_factor(trajectory, system, wavevectors, quantity="spin"):
     """Spectrum of spin or velocity waves in a trajectory.
 
     ``S(q, ω) = |∫ dt w(t) e^{iωt} Σ_j A_j(t) e^{-iq·R_j}|²`` with the places R_j of the lattice
-    and a Hann window w, summed over components and averaged over samples. A is the part of the
-    spin at right angles to the total magnetisation, or the velocity: peaks are magnons or phonons.
+    and a Hann window w, summed over components and averaged over samples. A is the velocity, or
+    the part of the spin at right angles to the order: peaks are phonons or magnons. The order is
+    the magnetisation, or where spins cancel, that of the spins which point one way on average.
 
     Parameters
     ----------
@@ -177,7 +180,13 @@ def dynamic_structure_factor(trajectory, system, wavevectors, quantity="spin"):
     Raises
     ------
     ValueError
-        For another quantity, or times that are not equally far apart.
+        For another quantity, times that are not equally far apart, spins without a mean
+        direction, or if no sample is left.
+
+    Warns
+    -----
+    RuntimeWarning
+        If samples failed. They are left out.
     """
     if quantity not in ("spin", "velocity"):
         raise ValueError(f"quantity={quantity!r}: expected 'spin' or 'velocity'")
@@ -191,7 +200,15 @@ def dynamic_structure_factor(trajectory, system, wavevectors, quantity="spin"):
     waves = np.exp(-1j * system.reference_positions @ wavevectors.T)
     row = {"spin": SPIN, "velocity": 1}[quantity]
     values = states.isel(variable=row).values.astype(np.float64)
-    values = _transverse_part(values) if quantity == "spin" else values / system.masses[:, None]
+    lost = lost_frames(trajectory) | ~np.isfinite(values).all(axis=(2, 3))
+    warn_lost(lost, "trajectory", "they are left out")
+    values = values[~lost.any(axis=1)]
+    if len(values) == 0:
+        raise ValueError("no sound sample is left: all samples failed")
+    if quantity == "spin":
+        values = np.stack([_transverse_part(spins, system.moments) for spins in values])
+    else:
+        values = values / system.masses[:, None]
     amplitude = np.einsum("ntic,iq->ntqc", values, waves)
     window = np.hanning(len(times) + 2)[1:-1, None, None]
     spectrum = np.abs(np.fft.fft(window * amplitude, axis=1)) ** 2
@@ -220,7 +237,9 @@ class _Crystal:
             self.positions = np.array(system.reference_positions)
             self.spins = system.moments[:, None] * np.array([0.0, 0.0, 1.0])
         else:
-            state = system.validate(np.asarray(state)[None], "state")[0]
+            labelled = isinstance(state, xr.DataArray)  # its variables may be in another order
+            one = state.expand_dims("sample") if labelled else np.asarray(state)[None]
+            state = system.validate(one, "state")[0]
             self.positions, self.spins = state[POSITION].copy(), state[SPIN].copy()
         self.labels = _sublattices(system, self.positions, self.spins)
 
@@ -303,12 +322,16 @@ def _joined(labels, target):
     return connected_components(coo_array((np.ones(2 * n), ends), shape=(n, n)), directed=False)[1]
 
 
-def _transverse(spins):
-    """Two fields of unit vectors at right angles to the spins and each other, (2, n_atoms, 3)."""
+def _transverse(spins, labels):
+    """Two fields of unit vectors at right angles to the spins and each other, (2, n_atoms, 3).
+
+    They are alike on all atoms of a sublattice: the Cartesian axis that they start from is chosen
+    once for each, since between axes that are equally far rounding would decide atom by atom.
+    """
     length = np.linalg.norm(spins, axis=-1, keepdims=True)
     unit = np.where(length > 0, spins / np.where(length > 0, length, 1.0), [0.0, 0.0, 1.0])
-    smallest = np.eye(3)[np.abs(unit).argmin(axis=1)]
-    first = np.cross(unit, smallest)
+    chosen = [np.abs(unit[labels == b].mean(axis=0)).argmin() for b in range(labels.max() + 1)]
+    first = np.cross(unit, np.eye(3)[chosen][labels])
     first /= np.linalg.norm(first, axis=-1, keepdims=True)
     return np.stack([first, np.cross(unit, first)])
 
@@ -323,11 +346,37 @@ def _check_no_torque(system, crystal):
         )
 
 
-def _transverse_part(spins):
-    """Parts of spins (n, t, i, c) at right angles to the magnetisation of all frames."""
-    total = spins.sum(axis=(1, 2))
-    unit = (total / np.linalg.norm(total, axis=-1, keepdims=True))[:, None, None]
-    return spins - (spins * unit).sum(-1, keepdims=True) * unit
+def _transverse_part(spins, moments):
+    """Parts of the spins of a sample (t, i, c) at right angles to the order that they are in."""
+    axes = _order(spins.mean(axis=0), moments)
+    return spins - (spins * axes).sum(-1, keepdims=True) * axes
+
+
+def _order(means, moments):
+    """Unit vector of the order at each atom, zero without a moment, from mean spins.
+
+    That of the total where spins point one way. Where they cancel, those within 60° of the
+    longest share theirs, and so on with the rest: the sublattices of an antiferromagnet.
+    """
+    axes, rest = np.zeros_like(means), np.flatnonzero(moments > 0)
+    if len(rest) == 0:
+        raise ValueError("quantity='spin': no atom of the system has a moment; take 'velocity'")
+    while len(rest):
+        group, length = rest, np.linalg.norm(means[rest], axis=1)
+        if np.linalg.norm(means[rest].sum(axis=0)) < 0.5 * length.sum():
+            first = length.argmax()
+            group = rest[means[rest] @ means[rest[first]] >= 0.5 * length * length[first]]
+        total = means[group].sum(axis=0)
+        size = np.linalg.norm(total)
+        if size < _ORDER * moments[group].sum():
+            raise ValueError(
+                f"trajectory: the mean of {len(group)} spins is {size / moments[group].sum():.2g} "
+                f"of their moments, less than {_ORDER}, so no part is transverse; simulate an "
+                "ordered state, at a lower temperature"
+            )
+        axes[group] = total / size
+        rest = np.setdiff1d(rest, group)
+    return axes
 
 
 def _coords(wavevectors):

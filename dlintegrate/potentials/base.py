@@ -197,15 +197,27 @@ class Potential(VersionedState, BaseEstimator, ABC):
         Parameters
         ----------
         frames : xarray.Dataset or list of xarray.Dataset
+            Labels that those of the fit had not are not looked at.
         y : None
             Not used.
 
         Returns
         -------
         float
+
+        Raises
+        ------
+        ValueError
+            If the frames have none of the labels of the fit.
         """
         errors, weights = self.errors(frames), self._weights()
-        used = [name for name in weights if name in errors and weights[name] > 0]
+        learned = [name for name in weights if name in self.scales_ and weights[name] > 0]
+        used = [name for name in learned if name in errors]
+        if not used:
+            raise ValueError(
+                f"frames have the labels {[n for n in weights if n in errors]}, and the potential "
+                f"was fitted to {learned}; give frames with one of these"
+            )
         relative = {name: (errors[name] / self.scales_[name]) ** 2 for name in used}
         total = sum(weights[name] for name in used)
         return -float(sum(weights[name] * relative[name] for name in used) / total)

@@ -124,20 +124,32 @@ def _by_pair(name, law, symbols):
                 f"{name} has the key {key!r}; expected pairs of {sorted(symbols)} such as "
                 f"'{sorted(symbols)[0]}-{sorted(symbols)[-1]}'"
             )
-        table[tuple(sorted(ends))] = value
+        pair = tuple(sorted(ends))
+        if pair in table:
+            raise ValueError(
+                f"{name} has the pair {key!r} twice, in both orders; they are one pair, give one"
+            )
+        table[pair] = value
     return lambda one, other: table.get(tuple(sorted((one, other))))
 
 
-def _named(name, law, known):
-    """A law, or the default one of a name."""
-    if isinstance(law, str):
-        if law not in known:
-            raise ValueError(f"{name}={law!r}: expected one of {sorted(known)}, a law or None")
-        return known[law]()
-    laws = law.values() if isinstance(law, dict) else [law]
-    for one in laws:
-        if not (one is None or hasattr(one, "table") or hasattr(one, "embedding_of")):
-            raise ValueError(f"{name}={one!r}: expected one of {sorted(known)}, a law or None")
+def _named(name, given, known):
+    """A law or a dict of laws, in place of names the default ones of these."""
+    if not isinstance(given, dict):
+        return _law(name, given, known, whole=name == "pair_potential")
+    return {key: _law(f"{name}[{key!r}]", one, known, whole=False) for key, one in given.items()}
+
+
+def _law(name, given, known, whole):
+    """One law or None; ``whole`` is whether it may be of all pairs at once."""
+    law = known[given]() if isinstance(given, str) and given in known else given
+    if hasattr(law, "embedding_of") and not whole:
+        raise ValueError(
+            f"{name}={given!r}: expected a law of pairs; an embedded-atom potential is of all "
+            "pairs at once, and can only be the whole pair_potential"
+        )
+    if not (law is None or hasattr(law, "table") or hasattr(law, "embedding_of")):
+        raise ValueError(f"{name}={given!r}: expected one of {sorted(known)}, a law or None")
     return law
 
 

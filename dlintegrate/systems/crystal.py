@@ -63,7 +63,7 @@ class SpinLatticeCrystal(AtomicSystem):
         Length of the spins in μB; of all atoms, of each, or by element. 0 for none.
     exchange : "cubic", "bethe-slater", RadialLaw, dict or None, default "cubic"
         J(r); a name stands for the law's iron. A dict gives the laws by pairs of elements, for
-        instance ``{"Fe-Fe": CubicExchange(), "Fe-O": BetheSlater(...)}``; those that are
+        instance ``{"Fe-Fe": "cubic", "Fe-O": BetheSlater(...)}``; those that are
         missing do not interact. None is no exchange.
     pair_potential : "morse", "finnis-sinclair", RadialLaw, EmbeddedAtom, dict or None
         U(R): a pair potential or an embedded-atom potential, by default Morse forces of iron.
