@@ -15,6 +15,7 @@ from dlintegrate import (
     open_trajectory,
     skyrmion_lattice,
 )
+from dlintegrate.metrics import topological_charge
 from dlintegrate.sampling import sample_relaxation, torque_samples
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*period of 12 sites")
@@ -57,6 +58,15 @@ def test_half_of_the_starts_are_skyrmion_lattices(tmp_path):
     assert np.unique(found.spin[:, 0, 1, 2, 2]).size == 5
     more = sample_relaxation(CHEAP, tmp_path / "b.nc", 6, **options)
     np.testing.assert_array_equal(more.spin[:3], found.spin[:3])
+
+
+def test_perturbed_lattices_start_in_order_unless_asked_not_to(tmp_path):
+    options = {"n_skyrmion": 2, "n_frames": 1, "perturbation": 0.05}
+    ordered = sample_relaxation(CHEAP, tmp_path / "a.nc", 2, **options)
+    np.testing.assert_allclose(np.abs(topological_charge(ordered.spin)), 3, atol=1e-9)
+    sample_relaxation(CHEAP, tmp_path / "b.nc", 2, offset=0.0, **options).close()
+    with pytest.raises(ValueError, match="started from other spins.*offset"):
+        sample_relaxation(CHEAP, tmp_path / "b.nc", 2, **options)
 
 
 def test_labels_may_come_from_another_solver_than_the_dynamics(tmp_path, small):
@@ -189,7 +199,6 @@ class TestBadInput:
             ({"n_frames": 3}, "n_frames=3: .*has 4 already"),
             ({"n_trajectories": 3}, "started from other spins"),
             ({"random_state": 1}, "started from other spins"),
-            ({"offset": 0.0}, "started from other spins"),
             ({"dt": 0.5}, "written by another integrator"),
             ({"label_solver": ExactDiagonalization(2)}, "written by another integrator"),
         ],

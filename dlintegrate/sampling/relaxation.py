@@ -96,6 +96,8 @@ def sample_relaxation(
     for name, value in (("perturbation", perturbation), ("damping", damping)):
         if not isinstance(value, numbers.Real) or not 0 <= value < np.inf:
             raise ValueError(f"{name}={value!r}: expected a number, 0 or more")
+    if not isinstance(offset, numbers.Real) or not np.isfinite(offset):
+        raise ValueError(f"offset={offset!r}: expected a finite number")
     step = SemiImplicitB(LabelledModel(model, label_solver), dt, damping, drop_longitudinal=True)
     texture = {"perturbation": perturbation, "offset": offset}
     initial = _starts(model, n_trajectories, n_skyrmion, texture, random_state)
