@@ -65,7 +65,7 @@ def test_perturbed_lattices_start_in_order_unless_asked_not_to(tmp_path):
     ordered = sample_relaxation(CHEAP, tmp_path / "a.nc", 2, **options)
     np.testing.assert_allclose(np.abs(topological_charge(ordered.spin)), 3, atol=1e-9)
     sample_relaxation(CHEAP, tmp_path / "b.nc", 2, offset=0.0, **options).close()
-    with pytest.raises(ValueError, match="started from other spins.*offset"):
+    with pytest.raises(ValueError, match=r"started from other spins.*offset"):
         sample_relaxation(CHEAP, tmp_path / "b.nc", 2, **options)
 
 
