@@ -74,7 +74,12 @@ def test_a_frame_is_what_step_gives(lattice, initial):
 def test_samples_that_were_frames_do_not_bring_their_times_and_energies(lattice, initial, tmp_path):
     step = SuzukiTrotter2(lattice, 0.1)
     run = step.simulate(initial, t_max=1.0, save_every=5)
-    frames = xr.concat([run.spin.isel(time=1), run.spin.isel(time=2)], "sample", coords="different", compat="equals")
+    frames = xr.concat(
+        [run.spin.isel(time=1), run.spin.isel(time=2)],
+        "sample",
+        coords="different",
+        compat="equals",
+    )
     frames = frames.assign_coords(energy=("sample", np.arange(6.0)), age=("sample", np.arange(6)))
     again = step.simulate(frames, t_max=0.5)
     np.testing.assert_allclose(again.time, 0.1 * np.arange(6))
