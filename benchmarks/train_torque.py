@@ -117,6 +117,7 @@ DIRECTIONAL = {
     "first_reach": 6,
 }
 #: Stages of states that a learned field makes: seed, random starts, skyrmion lattices, times.
+#: The lattices of those called symmetric have M = 0 and no phase.
 POLICIES = {
     "policy": (2, 16, 16, [40, 80, 160, 240, 320, 480, 640]),
     "more": (4, 64, 0, [0, 6, 14, 26, 44, 80, 150, 300]),

@@ -8,7 +8,7 @@ import joblib
 import numpy as np
 import xarray as xr
 
-from .._checks import check_count
+from .._checks import check_count, check_finite
 from ..systems.spins import SpinsLike
 from ..systems.textures import skyrmion_lattice
 
@@ -96,8 +96,7 @@ def sample_relaxation(
     for name, value in (("perturbation", perturbation), ("damping", damping)):
         if not isinstance(value, numbers.Real) or not 0 <= value < np.inf:
             raise ValueError(f"{name}={value!r}: expected a number, 0 or more")
-    if not isinstance(offset, numbers.Real) or not np.isfinite(offset):
-        raise ValueError(f"offset={offset!r}: expected a finite number")
+    check_finite("offset", offset)
     step = SemiImplicitB(LabelledModel(model, label_solver), dt, damping, drop_longitudinal=True)
     texture = {"perturbation": perturbation, "offset": offset}
     initial = _starts(model, n_trajectories, n_skyrmion, texture, random_state)

@@ -4,6 +4,7 @@ import numbers
 
 import numpy as np
 
+from .._checks import check_finite
 from .._kernels import heisenberg as kernels
 from .._kernels import projection
 from ..states import to_spins
@@ -76,9 +77,7 @@ class HeisenbergLattice(SpinSystem):
     @property
     def coupling(self):
         """J as a checked float."""
-        if not (isinstance(self.J, numbers.Real) and np.isfinite(self.J)):
-            raise ValueError(f"J={self.J!r}: expected a finite number")
-        return float(self.J)
+        return check_finite("J", self.J)
 
     @property
     def state_dims(self):

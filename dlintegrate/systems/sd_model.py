@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 
+from .._checks import check_finite
 from .._kernels.triangular import NEAREST
 from ..states import to_spins
 from .electrons import ElectronSolver
@@ -105,9 +106,7 @@ class TriangularSDModel(SpinSystem):
     def check(self):
         """Raise ValueError for parameters out of range, TypeError for what solves nothing."""
         for name in ("t1", "t3", "J", "mu"):
-            value = getattr(self, name)
-            if not isinstance(value, numbers.Real) or not np.isfinite(value):
-                raise ValueError(f"{name}={value!r}: expected a finite number")
+            check_finite(name, getattr(self, name))
         if not isinstance(self.temperature, numbers.Real) or not 0 < self.temperature < np.inf:
             raise ValueError(
                 f"temperature={self.temperature!r}: expected a positive number; at zero the "
